@@ -1,0 +1,1 @@
+"""Generated from protos/csi.proto by `make protos`; do not edit the other files here."""
