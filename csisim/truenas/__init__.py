@@ -1,0 +1,1 @@
+"""The NAS client: JSON-RPC over one websocket, and the typed storage verbs on top."""
