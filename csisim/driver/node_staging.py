@@ -1,0 +1,256 @@
+"""NodeStageVolume and NodeUnstageVolume: attach a volume to this node, and detach it."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol as Interface
+
+from csisim.driver import node_mounts as mounts
+from csisim.driver.config import DriverConfig
+from csisim.driver.device_wait import ensure_fs, unless_busy, wait_for_device, wait_until_gone
+from csisim.driver.mounter import NodeHost
+from csisim.driver.node_errors import system_call
+from csisim.driver.node_requests import source_of
+from csisim.driver.node_state import Attachment, Staged, StageRecords
+from csisim.driver.parameters import unsupported
+from csisim.driver.requests import Capability
+from csisim.errors import AlreadyExists, FailedPrecondition, NotFound
+
+log = logging.getLogger(__name__)
+
+
+class VolumeLookup(Interface):
+    """What a node asks of the NAS."""
+
+    async def exists(self, volume_id: str) -> bool:
+        """Whether there is such a volume. Unavailable: the NAS cannot be reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageRequest:
+    """NodeStageVolumeRequest with its address; `credentials` go to the initiator and nowhere else."""
+
+    volume_id: str
+    staging_path: str
+    capability: Capability
+    attachment: Attachment
+    credentials: Mapping[str, str]
+
+
+class Staging:
+    """Stage and unstage on one host. Callers hold the volume's lock."""
+
+    def __init__(self, config: DriverConfig, host: NodeHost, records: StageRecords, volumes: VolumeLookup) -> None:
+        self._config = config
+        self._host = host
+        self._records = records
+        self._volumes = volumes
+
+    async def stage(self, wanted: StageRequest) -> None:
+        """Bring the volume to this node.
+
+        The record comes first, so whatever an interrupted call leaves is found by its repeat, or by unstage.
+        """
+        record = await self._records.load(wanted.volume_id)
+        if record is not None and _same(record, wanted):
+            if await self._is_staged(record):
+                if not await self._is_broken(record):
+                    return
+                await mounts.take_off(self._host.mounter, record.staging_path, record.source)
+        elif record is not None:
+            await self._replace(record, wanted)
+        if not await self._volumes.exists(wanted.volume_id):
+            raise NotFound(f"volume {wanted.volume_id} does not exist")
+        if problem := unsupported(wanted.attachment.protocol, (wanted.capability,)):
+            raise FailedPrecondition(f"volume {wanted.volume_id}: {problem}")
+        record = await self._begin(record, wanted)
+        if wanted.attachment.protocol.is_block:
+            record = await self._attach(record, wanted.credentials)
+        if not record.is_block:
+            await self._mount(record)
+
+    async def unstage(self, volume_id: str, staging_path: str) -> None:
+        """Take the volume off this node; what is not staged there is fine.
+
+        Raises:
+            FailedPrecondition: it is still published here, or the path is not ours to unmount.
+            Aborted: it is in use, and still staged.
+        """
+        record = await self._records.load(volume_id)
+        if record is None:
+            await leave_foreign_mount(self._host, self._records, volume_id, staging_path)
+            return
+        if record.staging_path != staging_path:
+            log.warning("volume %s is staged at %s, not at %s", volume_id, record.staging_path, staging_path)
+            return
+        await self._refuse_if_published(record)
+        if record.source:
+            await mounts.take_off(self._host.mounter, staging_path, record.source)
+        await self._remove_dead_targets(record)
+        await self._detach(record)
+        if record.made_directory:
+            await remove_unless_taken(self._host, self._records, volume_id, staging_path)
+        await self._records.forget(volume_id)
+
+    async def restore(self, record: Staged) -> None:
+        """Mount an NFS volume anew whose export the server forgot and offers again."""
+        await mounts.take_off(self._host.mounter, record.staging_path, record.source)
+        await self._mount(record)
+
+    async def _begin(self, record: Staged | None, wanted: StageRequest) -> Staged:
+        """Write down what is about to happen."""
+        mounter = self._host.mounter
+        source = source_of(wanted.attachment)
+        if record is not None and record.attachment == wanted.attachment:
+            source = record.source
+        begun = Staged(wanted.volume_id, wanted.staging_path, wanted.capability, wanted.attachment, source)
+        if record is not None:
+            same_path = record.staging_path == wanted.staging_path
+            begun = replace(begun, published=record.published, made_directory=record.made_directory and same_path)
+        if not begun.is_block:
+            if begun.source:  # else it is checked when the device is known
+                await mounts.own_mount(mounter, begun.staging_path, begun.source)
+            if not begun.made_directory:
+                with system_call("look at", begun.staging_path):
+                    begun = replace(begun, made_directory=not await mounter.exists(begun.staging_path))
+        if begun != record:
+            await self._records.save(begun)
+        return begun
+
+    async def _attach(self, record: Staged, credentials: Mapping[str, str]) -> Staged:
+        """Log in and wait for the device; its path goes into the record before anything is mounted."""
+        attachment = record.attachment
+        with system_call(f"log in over {attachment.protocol} for", f"volume {record.volume_id}"):
+            device = await self._host.devices.connect(attachment.protocol, {**attachment.attributes, **credentials})
+        if record.source != device:
+            record = replace(record, source=device)
+            await self._records.save(record)
+        await wait_for_device(self._host.devices, device, self._config.device_timeout_s)
+        return record
+
+    async def _mount(self, record: Staged) -> None:
+        """Mount at the staging path, with a file system where the device is blank."""
+        mounter, path = self._host.mounter, record.staging_path
+        fs_type, had_data = "nfs", False
+        if record.attachment.protocol.is_block:
+            fs_type, had_data = await ensure_fs(self._host.devices, record.source, record.capability.fs_type)
+        options = _options(record.capability, fs_type)
+        if await mounts.own_mount(mounter, path, record.source) is None:
+            with system_call("create", path):
+                await mounter.make_dir(path)
+            with system_call(f"mount {record.source} on", path):
+                await mounter.mount(record.source, path, fs_type, options)
+        if had_data and "ro" not in options:
+            # A clone or restored snapshot may be on a larger device than its source was.
+            with system_call("grow the file system on", path):
+                await mounter.resize_fs(path)
+
+    async def _detach(self, record: Staged) -> None:
+        attachment, devices = record.attachment, self._host.devices
+        if not attachment.protocol.is_block:
+            return
+        doing, what = f"log out over {attachment.protocol} of", record.source or f"volume {record.volume_id}"
+        await unless_busy(lambda: devices.disconnect(attachment.protocol, attachment.attributes), doing, what)
+        if record.source:
+            await wait_until_gone(devices, record.source, self._config.device_timeout_s)
+
+    async def _replace(self, record: Staged, wanted: StageRequest) -> None:
+        """Make room for another way of staging, where nothing of the old one is left in use."""
+        if await self._is_staged(record) or await self._live_targets(record):
+            raise AlreadyExists(
+                f"volume {record.volume_id} is staged at {record.staging_path} as {record.capability}, which differs"
+                " from this request; unstage it first"
+            )
+        if record.attachment != wanted.attachment:
+            await self._detach(record)
+        if record.made_directory and record.staging_path != wanted.staging_path:
+            await mounts.remove(self._host.mounter, record.staging_path)
+
+    async def _is_staged(self, record: Staged) -> bool:
+        if not record.is_block:
+            return await mounts.shows(self._host.mounter, record.staging_path, record.source)
+        return await self._has_device(record)
+
+    async def _is_broken(self, record: Staged) -> bool:
+        """Whether the mount at the staging path leads nowhere: its export or its device is gone."""
+        if record.attachment.protocol.is_block:
+            return not await self._has_device(record)
+        return await mounts.is_stale(self._host.mounter, record, record.staging_path)
+
+    async def _has_device(self, record: Staged) -> bool:
+        if not record.source:
+            return False
+        with system_call("look for device", record.source):
+            return await self._host.devices.present(record.source)
+
+    async def _live_targets(self, record: Staged) -> list[str]:
+        targets = [each.target_path for each in record.published]
+        return [path for path in targets if await mounts.shows(self._host.mounter, path, record.source)]
+
+    async def _refuse_if_published(self, record: Staged) -> None:
+        """The mount table decides: also a bind mount that no record tells of keeps the volume here."""
+        if not record.source:
+            return
+        mounter = self._host.mounter
+        own = {each.path for each in await mounts.stack_at(mounter, record.staging_path)}
+        with system_call("look for mounts of", record.source):
+            showing = await mounter.mounts_of(record.source)
+        elsewhere = sorted({each.path for each in showing} - own)
+        live = await self._live_targets(record) or elsewhere
+        if live:
+            raise FailedPrecondition(
+                f"volume {record.volume_id} is still published at {', '.join(live)}; unpublish it there first"
+            )
+
+    async def _remove_dead_targets(self, record: Staged) -> None:
+        """Targets that a reboot unmounted and nobody unpublished."""
+        for each in record.published:
+            try:
+                await mounts.remove(self._host.mounter, each.target_path)
+            except FailedPrecondition as error:
+                log.warning("volume %s: target path left behind: %s", record.volume_id, error)
+
+
+async def remove_unless_taken(host: NodeHost, records: StageRecords, volume_id: str, path: str) -> None:
+    """Remove a path that the volume was unmounted from, unless it has become another volume's."""
+    if not await mounts.stack_at(host.mounter, path):
+        await mounts.remove(host.mounter, path)
+    else:
+        await leave_foreign_mount(host, records, volume_id, path)
+
+
+async def leave_foreign_mount(host: NodeHost, records: StageRecords, volume_id: str, path: str) -> None:
+    """The volume is not at this path; what is mounted there belongs to somebody else.
+
+    Raises:
+        FailedPrecondition: no record tells whose mount it is, so "not there" would be a guess.
+    """
+    stack = await mounts.stack_at(host.mounter, path)
+    if not stack:
+        return
+    for record in await records.all():
+        if record.volume_id != volume_id and (path == record.staging_path or record.at(path)):
+            return
+    raise FailedPrecondition(
+        f"{path}: {stack[-1].source} is mounted there, which no record tells of; unmount it by hand"
+    )
+
+
+def _same(record: Staged, wanted: StageRequest) -> bool:
+    return (record.staging_path, record.capability, record.attachment) == (
+        wanted.staging_path,
+        wanted.capability,
+        wanted.attachment,
+    )
+
+
+def _options(capability: Capability, fs_type: str) -> tuple[str, ...]:
+    """Mount options at the staging path."""
+    options = [flag for flag in capability.mount_flags if not (capability.read_only and flag == "rw")]
+    if capability.read_only and "ro" not in options:
+        options.append("ro")
+    if fs_type == "xfs" and "nouuid" not in options:
+        options.append("nouuid")  # a clone has its source's UUID, and both may be on this node
+    if capability.mount_group:
+        options.append(f"gid={capability.mount_group}")
+    return tuple(options)

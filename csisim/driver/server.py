@@ -1,0 +1,218 @@
+"""The gRPC server: the five services behind one interceptor that gives every call a deadline, a log and a status."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError, Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection
+
+from csisim import deadline
+from csisim.driver.grpc_types import Context, Handler
+from csisim.driver.statuses import status_of
+from csisim.pb import csi_pb2, csi_pb2_grpc
+
+_MESSAGE_LENGTH = 1024
+# The answer has to reach the caller before its own timer fires.
+_ANSWER_MARGIN_S = 0.2
+_ANSWER_MARGIN_SHARE = 0.1
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The servicers of one server; those that are None answer UNIMPLEMENTED."""
+
+    identity: csi_pb2_grpc.IdentityServicer
+    controller: csi_pb2_grpc.ControllerServicer | None = None
+    group_controller: csi_pb2_grpc.GroupControllerServicer | None = None
+    snapshot_metadata: csi_pb2_grpc.SnapshotMetadataServicer | None = None
+    node: csi_pb2_grpc.NodeServicer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServedCall:
+    """One finished call.
+
+    Attributes:
+        method: full name, `/csi.v1.Controller/CreateVolume`.
+        request: what came in, secrets included: strip it before it goes anywhere.
+        response: what went out; None for a failed call or a stream.
+        code: the status.
+        message: the status message of a failed call.
+        duration_s: loop time from first to last byte, seconds.
+    """
+
+    method: str
+    request: Message
+    response: Message | None
+    code: grpc.StatusCode
+    message: str
+    duration_s: float
+
+
+Observer = Callable[[ServedCall], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Malformed:
+    """A request that is not valid protobuf, or has a string that is not UTF-8."""
+
+    reason: str
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Wraps each method once, at its first call."""
+
+    def __init__(self, observers: Sequence[Observer] = ()) -> None:
+        self._observers = tuple(observers)
+        self._wrapped: dict[str, Handler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """See grpc.aio.ServerInterceptor."""
+        method = handler_call_details.method
+        known = self._wrapped.get(method)
+        if known is not None:
+            return known
+        handler = await continuation(handler_call_details)
+        if handler is None or not method.startswith("/csi.v1."):
+            return handler
+        self._wrapped[method] = wrapped = self._wrap(method, handler)
+        return wrapped
+
+    def _wrap(self, method: str, handler: Handler) -> Handler:
+        # The stubs describe the synchronous server; grpc.aio takes the same handlers with coroutines.
+        inner: Any = handler
+        parse = _parser(inner.request_deserializer)
+        if handler.response_streaming:
+            stream: Any = self._stream(method, inner.unary_stream)
+            return grpc.unary_stream_rpc_method_handler(stream, parse, inner.response_serializer)
+        unary: Any = self._unary(method, inner.unary_unary)
+        return grpc.unary_unary_rpc_method_handler(unary, parse, inner.response_serializer)
+
+    def _unary(self, method: str, serve: Callable[..., Awaitable[Message]]) -> Callable[..., Awaitable[Message]]:
+        async def served(request: Message | _Malformed, context: Context) -> Message:
+            if isinstance(request, _Malformed):
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, request.reason)
+            call = _Call(self._observers, method, request, context)
+            try:
+                with deadline.within(call.time_s):
+                    response = await serve(request, context)
+            except Exception as error:  # noqa: BLE001 - the one place where errors become statuses
+                await call.fail(error)
+            call.observe(grpc.StatusCode.OK, "", response)
+            return response
+
+        return served
+
+    def _stream(self, method: str, serve: Callable[..., AsyncIterator[Message]]) -> Callable[..., AsyncIterator[Any]]:
+        async def served(request: Message | _Malformed, context: Context) -> AsyncIterator[Message]:
+            if isinstance(request, _Malformed):
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, request.reason)
+            call = _Call(self._observers, method, request, context)
+            try:
+                with deadline.within(call.time_s):
+                    async for response in serve(request, context):
+                        yield response
+            except Exception as error:  # noqa: BLE001 - as above
+                await call.fail(error)
+            call.observe(grpc.StatusCode.OK, "", None)
+
+        return served
+
+
+class _Call:
+    """What is kept while one call runs."""
+
+    def __init__(
+        self,
+        observers: Sequence[Observer],
+        method: str,
+        request: Message,
+        context: Context,
+    ) -> None:
+        self._observers = observers
+        self._method = method
+        self._request = request
+        self._context = context
+        self._loop = asyncio.get_running_loop()
+        self._started = self._loop.time()
+        left_s = cast("float | None", context.time_remaining())  # the stub forgets calls without a deadline
+        self.time_s = left_s - min(_ANSWER_MARGIN_S, _ANSWER_MARGIN_SHARE * left_s) if left_s is not None else None
+
+    async def fail(self, error: Exception) -> None:
+        """End the call with the status that the error stands for; `details` stay empty, as the spec wants."""
+        code, message = status_of(error)
+        if code is grpc.StatusCode.INTERNAL:
+            log.error("call failed", method=self._method, exc_info=error)
+        message = message[:_MESSAGE_LENGTH]
+        self.observe(code, message, None)
+        await self._context.abort(code, message)
+
+    def observe(self, code: grpc.StatusCode, message: str, response: Message | None) -> None:
+        """Tell the observers how it ended."""
+        for observer in self._observers:
+            duration_s = self._loop.time() - self._started
+            observer(ServedCall(self._method, self._request, response, code, message, duration_s))
+
+
+def _parser(deserializer: Callable[[bytes], Message]) -> Callable[[bytes], Message | _Malformed]:
+    """GRPC answers INTERNAL when a deserializer raises; what a caller sent wrongly is INVALID_ARGUMENT."""
+
+    def parse(data: bytes) -> Message | _Malformed:
+        try:
+            return deserializer(data)
+        except DecodeError as error:
+            return _Malformed(f"the request is not a valid message: {error}")
+
+    return parse
+
+
+@dataclass(frozen=True, slots=True)
+class DriverServer:
+    """A gRPC server of the driver; `grpc` is what addresses are bound to and what is started."""
+
+    grpc: grpc.aio.Server
+    health: health.HealthServicer
+
+    async def stop(self, grace_s: float | None) -> None:
+        """Tell health watchers, take no more calls, and give the running ones this long before they are cancelled."""
+        await self.health.enter_graceful_shutdown()
+        await self.grpc.stop(grace_s)
+
+
+async def build_server(services: Services, observers: Sequence[Observer] = ()) -> DriverServer:
+    """A server with the services, reflection and the standard health service, bound to no address yet."""
+    server = grpc.aio.server(interceptors=[CallInterceptor(observers)])
+    offered = ["Identity"]
+    csi_pb2_grpc.add_IdentityServicer_to_server(services.identity, server)
+    if services.controller is not None:
+        csi_pb2_grpc.add_ControllerServicer_to_server(services.controller, server)
+        offered.append("Controller")
+    if services.group_controller is not None:
+        csi_pb2_grpc.add_GroupControllerServicer_to_server(services.group_controller, server)
+        offered.append("GroupController")
+    if services.snapshot_metadata is not None:
+        csi_pb2_grpc.add_SnapshotMetadataServicer_to_server(services.snapshot_metadata, server)
+        offered.append("SnapshotMetadata")
+    if services.node is not None:
+        csi_pb2_grpc.add_NodeServicer_to_server(services.node, server)
+        offered.append("Node")
+    names = [str(csi_pb2.DESCRIPTOR.services_by_name[name].full_name) for name in offered]
+    healths = health.HealthServicer()
+    for name in names:
+        await healths.set(name, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(healths, server)
+    beside = [reflection.SERVICE_NAME, str(health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)]
+    reflection.enable_server_reflection([*names, *beside], server)
+    return DriverServer(server, healths)

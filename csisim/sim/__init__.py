@@ -1,0 +1,1 @@
+"""Simulated host parts that know neither CSI nor TrueNAS: mount table, devices, files."""

@@ -1,0 +1,66 @@
+"""One simulated machine: its mount table, block devices and state files, over a backend that all machines share."""
+
+import json
+from pathlib import Path
+
+from csisim.sim.backend import Backend
+from csisim.sim.devices import SimDevices
+from csisim.sim.files import DirectoryStateFiles, MemoryStateFiles, replace_file
+from csisim.sim.mount_table import MountTable
+from csisim.sim.mounts import SimMounter
+
+
+class SimHost:
+    """The parts of one machine that a node service works with.
+
+    Args:
+        backend: exports and devices that this machine reaches.
+        state_dir: where records are kept; in memory without it.
+        kernel_file: keeps mounts and sessions, so that they outlive this process as a kernel's do; without it they
+            end with the object.
+        appear_after_s: time from login to device node.
+        latency_s: how long each mount operation takes at least.
+
+    Raises:
+        ValueError: the kernel file is not one of ours.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        state_dir: Path | None = None,
+        kernel_file: Path | None = None,
+        appear_after_s: float = 0.0,
+        latency_s: float = 0.0,
+    ) -> None:
+        self._kernel_file = kernel_file
+        self._table = MountTable()
+        self.files = DirectoryStateFiles(state_dir) if state_dir else MemoryStateFiles()
+        self.devices = SimDevices(backend, appear_after_s=appear_after_s, changed=self._save)
+        self._load()
+        self.devices.in_use = lambda device: bool(self._table.showing(device))
+        self.mounter = SimMounter(self._table, backend, self.devices, changed=self._save, latency_s=latency_s)
+
+    def reboot(self) -> None:
+        """Lose mounts and sessions; files on disk stay."""
+        self._table.clear()
+        self.devices.clear()
+        self._save()
+
+    def _load(self) -> None:
+        if self._kernel_file is None or not self._kernel_file.exists():
+            return
+        try:
+            kept = json.loads(self._kernel_file.read_bytes())
+            self._table = MountTable(kept["mounts"])
+            self.devices.load(kept["sessions"])
+        except (KeyError, TypeError, ValueError) as error:
+            message = f"{self._kernel_file}: not a mount table ({error!r}); remove it, which stands for a reboot"
+            raise ValueError(message) from error
+
+    def _save(self) -> None:
+        if self._kernel_file is not None:
+            kept = {"mounts": self._table.rows(), "sessions": self.devices.rows()}
+            self._kernel_file.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(self._kernel_file, json.dumps(kept).encode(), durable=False)

@@ -1,0 +1,103 @@
+"""Controller RPCs that only tell: capabilities, validation, capacity, one volume."""
+
+from dataclasses import replace
+
+import pytest
+from grpc import StatusCode
+
+from csisim.pb import csi_pb2 as pb
+from tests.support.rig import CONFIG, GIB, MODE, capability, create
+
+RPC = pb.ControllerServiceCapability.RPC
+
+
+async def capabilities(rig):
+    answer = await rig.rpc(pb.ControllerGetCapabilitiesRequest())
+    return {each.rpc.type for each in answer.capabilities}
+
+
+def validate(volume_id, *wanted, **fields):
+    return pb.ValidateVolumeCapabilitiesRequest(volume_id=volume_id, volume_capabilities=wanted, **fields)
+
+
+async def test_everything_of_csi_1_12_is_advertised_and_no_health(rig):
+    health = {RPC.GET_VOLUME_HEALTH, RPC.LIST_VOLUME_HEALTH}
+
+    assert await capabilities(rig) == set(RPC.Type.values()) - health - {RPC.UNKNOWN}
+
+
+class TestWithHealth:
+    @pytest.fixture
+    def config(self):
+        return replace(CONFIG, volume_health=True)
+
+    async def test_health_is_advertised_on_request(self, rig):
+        assert await capabilities(rig) == set(RPC.Type.values()) - {RPC.UNKNOWN}
+
+
+async def test_what_the_volume_can_do_is_confirmed_whole(rig):
+    context = (await rig.rpc(create("v"))).volume.volume_context
+    wanted = (capability(), capability(MODE.MULTI_NODE_MULTI_WRITER))
+    answer = await rig.rpc(validate("v", *wanted, volume_context=context, parameters={"protocol": "nfs"}))
+
+    assert list(answer.confirmed.volume_capabilities) == list(wanted)
+    assert answer.confirmed.volume_context == context
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fields"),
+    [
+        ([capability(), capability(block=True)], {}),
+        ([capability()], {"parameters": {"protocol": "iscsi"}}),
+        ([capability()], {"volume_context": {"protocol": "nfs", "share": "/elsewhere"}}),
+    ],
+)
+async def test_what_it_cannot_do_is_answered_with_the_reason(rig, wanted, fields):
+    await rig.rpc(create("v"))
+    answer = await rig.rpc(validate("v", *wanted, **fields))
+
+    assert not answer.HasField("confirmed")
+    assert answer.message
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (validate("", capability()), StatusCode.INVALID_ARGUMENT),
+        (validate("v"), StatusCode.INVALID_ARGUMENT),
+        (validate("none", capability()), StatusCode.NOT_FOUND),
+        (pb.ControllerGetVolumeRequest(volume_id="none"), StatusCode.NOT_FOUND),
+        (pb.ControllerGetVolumeRequest(), StatusCode.INVALID_ARGUMENT),
+        (pb.ListVolumesRequest(max_entries=-1), StatusCode.INVALID_ARGUMENT),
+        (pb.ListVolumesRequest(starting_token="invalid-token"), StatusCode.ABORTED),
+        (pb.GetCapacityRequest(parameters={"protocol": "smb"}), StatusCode.INVALID_ARGUMENT),
+    ],
+)
+async def test_what_is_refused(rig, request_, code):
+    await rig.rpc(create("v"))
+
+    assert await rig.rpc.code(request_) is code
+
+
+async def test_capacity_goes_down_when_space_is_promised(rig):
+    before = (await rig.rpc(pb.GetCapacityRequest())).available_capacity
+    request = create("thick", "iscsi", gib=100)
+    request.parameters["provisioning"] = "thick"
+    await rig.rpc(request)
+    after = await rig.rpc(pb.GetCapacityRequest())
+
+    assert before - after.available_capacity >= 100 * GIB
+    assert after.maximum_volume_size.value == after.available_capacity
+    assert after.minimum_volume_size.value == GIB
+
+
+async def test_there_is_no_capacity_elsewhere(rig):
+    elsewhere = pb.GetCapacityRequest(accessible_topology=pb.Topology(segments={"zone": "mars"}))
+
+    assert (await rig.rpc(elsewhere)).available_capacity == 0
+
+
+async def test_block_volumes_can_be_smaller(rig):
+    request = pb.GetCapacityRequest(volume_capabilities=[capability(block=True)])
+
+    assert (await rig.rpc(request)).minimum_volume_size.value == 1 << 20

@@ -1,0 +1,127 @@
+"""Group snapshots over gRPC: one cut, one record, all or nothing."""
+
+import pytest
+from grpc import StatusCode
+
+from csisim.pb import csi_pb2 as pb
+from tests.support.rig import GIB, create, from_snapshot
+
+
+def group(name="g", *volumes, **fields):
+    return pb.CreateVolumeGroupSnapshotRequest(name=name, source_volume_ids=volumes, **fields)
+
+
+def get(group_id="g", *snapshots):
+    return pb.GetVolumeGroupSnapshotRequest(group_snapshot_id=group_id, snapshot_ids=snapshots)
+
+
+def delete(group_id="g", *snapshots):
+    return pb.DeleteVolumeGroupSnapshotRequest(group_snapshot_id=group_id, snapshot_ids=snapshots)
+
+
+@pytest.fixture
+async def volumes(rig):
+    for name, protocol in (("a", "nfs"), ("b", "iscsi"), ("c", "nfs")):
+        await rig.rpc(create(name, protocol))
+
+
+@pytest.mark.usefixtures("volumes")
+async def test_members_are_cut_at_one_instant_and_nobody_else(rig):
+    made = (await rig.rpc(group("g", "b", "a"))).group_snapshot
+
+    assert [each.snapshot_id for each in made.snapshots] == ["a@g", "b@g"]
+    assert {each.size_bytes for each in made.snapshots} == {2 * GIB}
+    assert made.ready_to_use
+    rows = await rig.ask("pool.snapshot.query", [], {})
+    assert len({row["createtxg"] for row in rows}) == 1
+    assert sorted(row["id"] for row in rows) == ["tank/csi/a@g", "tank/csi/b@g", "tank/csi@g"]
+
+
+@pytest.mark.usefixtures("volumes")
+async def test_repeats_in_any_order_give_the_same_group(rig):
+    first = await rig.rpc(group("g", "a", "b"))
+
+    assert await rig.rpc(group("g", "b", "a", "a")) == first
+    assert (await rig.rpc(get("g"))).group_snapshot == first.group_snapshot
+    assert (await rig.rpc(get("g", "b@g", "a@g"))).group_snapshot == first.group_snapshot
+
+
+@pytest.mark.usefixtures("volumes")
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (group("g", "a", "c"), StatusCode.ALREADY_EXISTS),
+        (group("g", "a", "b", parameters={"x": "y"}), StatusCode.ALREADY_EXISTS),
+        (group("h", "a", "none"), StatusCode.NOT_FOUND),
+        (group("h", "a", "no/such"), StatusCode.NOT_FOUND),
+        (group("h"), StatusCode.INVALID_ARGUMENT),
+        (group("", "a"), StatusCode.INVALID_ARGUMENT),
+        (get("g", "a@g"), StatusCode.INVALID_ARGUMENT),
+        (get("none"), StatusCode.NOT_FOUND),
+        (get(""), StatusCode.INVALID_ARGUMENT),
+        (delete("g", "a@g"), StatusCode.INVALID_ARGUMENT),
+        (delete("none"), StatusCode.OK),
+        (delete("no/such"), StatusCode.OK),
+        (delete(""), StatusCode.INVALID_ARGUMENT),
+        (pb.DeleteSnapshotRequest(snapshot_id="a@g"), StatusCode.INVALID_ARGUMENT),
+        (pb.CreateSnapshotRequest(name="g", source_volume_id="a"), StatusCode.ALREADY_EXISTS),
+        (pb.DeleteVolumeRequest(volume_id="a"), StatusCode.FAILED_PRECONDITION),
+    ],
+)
+async def test_what_does_not_fit_the_group(rig, request_, code):
+    await rig.rpc(group("g", "a", "b"))
+
+    assert await rig.rpc.code(request_) is code
+    assert len((await rig.rpc(get("g"))).group_snapshot.snapshots) == 2
+
+
+@pytest.mark.usefixtures("volumes")
+async def test_members_are_listed_with_their_group_and_can_be_restored(rig):
+    await rig.rpc(group("g", "a", "b"))
+    listed = (await rig.rpc(pb.ListSnapshotsRequest())).entries
+
+    assert [(each.snapshot.snapshot_id, each.snapshot.group_snapshot_id) for each in listed] == [
+        ("a@g", "g"),
+        ("b@g", "g"),
+    ]
+    await rig.rpc(create("copy", volume_content_source=from_snapshot("a@g")))
+    assert await rig.rpc.code(delete("g")) is StatusCode.FAILED_PRECONDITION
+    assert len((await rig.rpc(get("g"))).group_snapshot.snapshots) == 2
+    await rig.rpc(pb.DeleteVolumeRequest(volume_id="copy"))
+    await rig.rpc(delete("g"))
+    assert await rig.names("pool.snapshot.query") == []
+
+
+@pytest.mark.usefixtures("volumes")
+async def test_a_snapshot_in_the_way_refuses_the_whole_group(rig):
+    await rig.rpc(pb.CreateSnapshotRequest(name="g", source_volume_id="a"))
+
+    assert await rig.rpc.code(group("g", "a", "b")) is StatusCode.ALREADY_EXISTS
+    assert await rig.names("pool.snapshot.query") == ["tank/csi/a@g"]
+
+
+@pytest.mark.usefixtures("volumes")
+async def test_a_half_deleted_group_is_deleted_by_the_repeat(rig):
+    await rig.rpc(group("g", "a", "b"))
+
+    async def cut(call, _proceed):
+        call.connection.abort()
+
+    await rig.client.call("pool.snapshot.delete", "tank/csi/a@g")
+    rig.on_call("pool.snapshot.delete", cut)
+    assert await rig.rpc.code(delete("g")) is StatusCode.UNAVAILABLE
+    await rig.rpc(delete("g"))
+
+    assert await rig.names("pool.snapshot.query") == []
+
+
+@pytest.mark.usefixtures("volumes")
+async def test_a_volume_that_appears_during_the_cut_is_no_member(rig):
+    async def appear(call, proceed):
+        await rig.client.call("pool.dataset.create", {"name": "tank/csi/late"})
+        return await proceed()
+
+    rig.on_call("pool.snapshot.create", appear)
+    await rig.rpc(group("g", "a", "b"))
+
+    assert "tank/csi/late@g" not in await rig.names("pool.snapshot.query")

@@ -1,0 +1,72 @@
+"""Stage records: what is written is read, and nothing else is believed."""
+
+# tests look at the real disk
+
+import json
+
+import pytest
+
+from csisim.driver.node_state import Attachment, Published, Staged, StageRecords
+from csisim.driver.parameters import Protocol
+from csisim.driver.requests import AccessType, Capability
+from csisim.errors import FailedPrecondition
+from csisim.sim.files import MemoryStateFiles
+
+CAPABILITY = Capability(AccessType.MOUNT, 1, "ext4", ("noatime", "é"), "1000")
+RECORD = Staged(
+    "pvc-1",
+    "/staging",
+    CAPABILITY,
+    Attachment(Protocol.ISCSI, {"portal": "nas:3260", "iqn": "iqn.x", "lun": "0"}),
+    "/dev/disk/by-path/x",
+    True,
+    (Published("/target", CAPABILITY, readonly=True),),
+)
+
+
+async def test_a_record_comes_back_as_it_was_written() -> None:
+    records = StageRecords(MemoryStateFiles())
+    assert await records.load("pvc-1") is None
+    await records.save(RECORD)
+    assert await records.load("pvc-1") == RECORD
+    assert await records.all() == (RECORD,)
+    await records.forget("pvc-1")
+    await records.forget("pvc-1")
+    assert await records.all() == ()
+
+
+def test_targets_are_added_replaced_and_taken_out_of_copies() -> None:
+    other = Published("/target", CAPABILITY, readonly=False)
+    assert RECORD.with_published(other).published == (other,)
+    assert RECORD.without("/target").published == ()
+    assert RECORD.at("/target") is RECORD.published[0]
+    assert RECORD.at("/nowhere") is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda row: row | {"volume_id": "pvc-2"},
+        lambda row: row | {"staging_path": 7},
+        lambda row: row | {"attachment": []},
+        lambda row: row | {"published": [None]},
+        lambda row: row | {"capability": row["capability"] | {"mode": "x"}},
+        lambda row: {key: value for key, value in row.items() if key != "source"},
+        lambda _: [],
+        lambda _: None,
+    ],
+)
+async def test_a_damaged_record_is_named_and_not_believed(damage) -> None:
+    files = MemoryStateFiles()
+    await StageRecords(files).save(RECORD)
+    row = json.loads(await files.read("pvc-1") or b"")
+    await files.write("pvc-1", json.dumps(damage(row)).encode())
+    with pytest.raises(FailedPrecondition, match="pvc-1"):
+        await StageRecords(files).load("pvc-1")
+
+
+async def test_a_record_cut_short_is_named_and_not_believed() -> None:
+    files = MemoryStateFiles()
+    await files.write("pvc-1", b'{"volume_id": "pvc-1", "stag')
+    with pytest.raises(FailedPrecondition, match="damaged"):
+        await StageRecords(files).load("pvc-1")

@@ -1,0 +1,71 @@
+"""Stats and expansion."""
+
+# tests look at the real disk
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from csisim import errors
+from tests.driver.node_world import GIB, PROTOCOLS, Mode, World, capability
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+async def test_stats_of_an_unreachable_server_are_unavailable(world: World) -> None:
+    world.volume()
+    await world.stage()
+    world.backend.outage = errno.ETIMEDOUT
+    with pytest.raises(errors.Unavailable, match="ETIMEDOUT"):
+        await world.stats(world.staging)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_stats_and_expand_only_where_the_volume_is(world: World, protocol: str) -> None:
+    world.volume(protocol)
+    await world.stage()
+    await world.publish()
+    for path in ("some/path", world.target + "-2", "/", "/x\u00e9"):
+        with pytest.raises(errors.NotFound):
+            await world.stats(path)
+        with pytest.raises(errors.NotFound):
+            await world.expand(path)
+    await world.stats(world.staging + "//")
+    await world.unpublish()
+    with pytest.raises(errors.NotFound):
+        await world.stats(world.target)
+
+
+@pytest.mark.parametrize("kind", ["mount", "block"])
+@pytest.mark.parametrize("at", ["staging", "target"])
+async def test_expand_takes_up_what_the_nas_gave(world: World, kind: str, at: str) -> None:
+    world.volume("iscsi")
+    await world.stage(volume_capability=capability(kind))
+    await world.publish(volume_capability=capability(kind), readonly=True)
+    path = getattr(world, at)
+    with pytest.raises(errors.OutOfRange, match="expand the volume first"):
+        await world.expand(path, 2 * GIB)
+    world.backend.sizes["zvol-pvc-1"] = 2 * GIB
+    assert await world.expand(path, 2 * GIB) == 2 * GIB
+    assert await world.expand(path, GIB) == 2 * GIB
+    assert (await world.stats(world.target)).usage[0].total == 2 * GIB
+    with pytest.raises(errors.InvalidArgument, match="staged as"):
+        await world.expand(path, volume_capability=capability("block" if kind == "mount" else "mount"))
+
+
+async def test_expand_of_a_file_system_mounted_read_only_is_refused(world: World) -> None:
+    world.volume("iscsi")
+    await world.stage(volume_capability=capability(mode=Mode.SINGLE_NODE_READER_ONLY))
+    with pytest.raises(errors.FailedPrecondition, match="EROFS"):
+        await world.expand(world.staging)
+
+
+async def test_expand_of_nfs_returns_what_the_export_shows(world: World) -> None:
+    world.volume()
+    await world.stage()
+    world.backend.export("nas.example:/mnt/tank/csi/pvc-1", 3 * GIB)
+    assert await world.expand(world.staging, 2 * GIB) == 3 * GIB
