@@ -10,7 +10,7 @@ import errno
 from csisim import deadline
 from csisim.driver.device_wait import unless_busy
 from csisim.driver.mounter import Mounter, MountPoint
-from csisim.driver.node_errors import system_call
+from csisim.driver.node_errors import csi_error, system_call
 from csisim.driver.node_state import Staged
 from csisim.driver.parameters import Protocol
 from csisim.errors import FailedPrecondition
@@ -18,6 +18,8 @@ from csisim.errors import FailedPrecondition
 _MOST_STACKED = 64
 # A server that does not answer must not hold up what only needs the local mount.
 _PROBE_S = 1.0
+# A path that the file system cannot have was never made: a publish there failed, and its record must not stay for ever.
+_CANNOT_BE_THERE = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 
 
 async def stack_at(mounter: Mounter, path: str) -> tuple[MountPoint, ...]:
@@ -70,8 +72,11 @@ async def remove(mounter: Mounter, path: str) -> None:
         raise FailedPrecondition(
             f"{path}: {stack[-1].source} is mounted there, so it was not removed; unmount it first"
         )
-    with system_call("remove", path):
+    try:
         await mounter.remove_path(path)
+    except OSError as error:
+        if error.errno not in _CANNOT_BE_THERE:
+            raise csi_error(error, "remove", path) from error
 
 
 async def is_stale(mounter: Mounter, record: Staged, path: str) -> bool:

@@ -193,7 +193,9 @@ class DriverServer:
 
 async def build_server(services: Services, observers: Sequence[Observer] = ()) -> DriverServer:
     """A server with the services, reflection and the standard health service, bound to no address yet."""
-    server = grpc.aio.server(interceptors=[CallInterceptor(observers)])
+    # Without so_reuseport=0 a second process could take half of the calls of a TCP port, and nobody would notice.
+    options = (("grpc.so_reuseport", 0),)
+    server = grpc.aio.server(interceptors=[CallInterceptor(observers)], options=options)
     offered = ["Identity"]
     csi_pb2_grpc.add_IdentityServicer_to_server(services.identity, server)
     if services.controller is not None:

@@ -62,7 +62,7 @@ class Backend(Protocol):
         """The size of a device now. ENODEV: it is gone."""
 
     async def superblock(self, identity: str) -> Superblock | None:
-        """The file system on a device, None where it is blank. ENODEV: it is gone."""
+        """The file system on a device, None where it is blank. ENODEV: it is gone. EIO: it cannot be read."""
 
     async def write_superblock(self, identity: str, superblock: Superblock) -> None:
         """Make or grow the file system on a device. ENODEV: it is gone."""

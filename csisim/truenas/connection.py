@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import broadcast
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
-from websockets.protocol import State
+from websockets.protocol import SEND_EOF, State
 
 from csisim.errors import NasIndeterminate, NasTimeout
 from csisim.truenas import jsonrpc
@@ -22,9 +22,26 @@ _log = structlog.get_logger(__name__)
 
 
 class NasSocket(ClientConnection):
-    """The library's connection, which also notes when the peer was last heard, to the byte."""
+    """The library's connection, which also notes when the peer was last heard, to the byte.
+
+    It writes once per turn of the loop: with many calls in flight the system calls cost more than what they carry.
+    """
 
     heard_at: float = 0.0
+    _write_due: bool = False
+
+    def send_data(self) -> None:
+        """Write what the protocol has, at the end of this turn."""
+        if not self._write_due:
+            self._write_due = True
+            self.loop.call_soon(self._write_now)
+
+    def _write_now(self) -> None:
+        self._write_due = False
+        frames = self.protocol.writes
+        if len(frames) > 1 and SEND_EOF not in frames:
+            self.protocol.writes = [b"".join(frames)]
+        super().send_data()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in; called by the transport."""
@@ -33,6 +50,7 @@ class NasSocket(ClientConnection):
         if self.state is State.CLOSING:
             # The peer said goodbye, or broke the protocol or the size limit: no reply can come any more. Waiting for
             # the peer to close first would keep every pending call waiting on its manners.
+            self._write_now()
             self.transport.close()
 
 

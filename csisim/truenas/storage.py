@@ -127,7 +127,7 @@ class Storage:
 
     async def datasets_after(self, parent: str, after: str, limit: int) -> list[Dataset]:
         """Datasets below `parent` whose id is greater than `after`, by id, at most `limit` (0 for all)."""
-        filters = [["id", "^", f"{parent}/"], *([["id", ">", after]] if after else [])]
+        filters = [*([["id", ">", after]] if after else []), ["id", "^", f"{parent}/"]]
         return [_dataset(row) for row in await self._paged("pool.dataset.query", filters, limit, _DATASET_EXTRA)]
 
     async def dataset_names(self, parent: str) -> list[str]:
@@ -203,7 +203,7 @@ class Storage:
 
     async def snapshots_after(self, prefix: str, after: str, limit: int) -> list[Snapshot]:
         """Snapshots whose id starts with `prefix` and is greater than `after`, by id, at most `limit` (0 for all)."""
-        filters = [["id", "^", prefix], *([["id", ">", after]] if after else [])]
+        filters = [*([["id", ">", after]] if after else []), ["id", "^", prefix]]
         return [_snapshot(row) for row in await self._paged("pool.snapshot.query", filters, limit, {})]
 
     async def create_snapshot(
@@ -250,7 +250,7 @@ class Storage:
             size = min(_PAGE, limit - len(rows)) if limit else _PAGE
             options: dict[str, Any] = {"order_by": ["id"], "limit": size, "extra": dict(extra)}
             options |= {"select": list(select)} if select else {}
-            page = await self.nas.query(method, [*filters, *after], options)
+            page = await self.nas.query(method, [*after, *filters], options)
             rows += page
             if len(page) < size or (limit and len(rows) >= limit):
                 return rows

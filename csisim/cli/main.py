@@ -1,0 +1,45 @@
+"""The `csisim` command: one module per command, each imported only when it is called."""
+
+import typer
+
+from csisim import __version__
+from csisim.cli.demo import demo
+from csisim.cli.serve import serve
+
+app = typer.Typer(
+    name="csisim",
+    help="A CSI driver that you can break on purpose, over a fake TrueNAS.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"csisim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """Options before the command."""
+
+
+app.command("serve")(serve)
+app.command("demo")(demo)
+
+
+def main() -> None:
+    """Run the command line; exit status 0 is success, 1 a failure, 2 a wrong use."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

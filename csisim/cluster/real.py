@@ -1,0 +1,70 @@
+"""The real surroundings of a cluster: wall clock, TCP port of the NAS, sockets of the driver."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+from csisim.cluster.endpoint import Endpoint
+from csisim.cluster.settings import ClusterError
+from csisim.cluster.sockets import Binding, bind
+from csisim.driver.server import DriverServer, Observer, Services, build_server
+from fake_truenas import Nas
+from fake_truenas.server import Server
+
+
+class Listener(Protocol):
+    """A served address."""
+
+    endpoint: Endpoint
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no more calls, give the running ones this long, then cancel them. May be called again to hurry."""
+
+
+class Surroundings(Protocol):
+    """What differs between a cluster on real sockets and a simulated one."""
+
+    def wall_time_s(self) -> float:
+        """Seconds since the epoch."""
+
+    async def serve_nas(self, nas: Nas) -> Server:
+        """Put the embedded NAS on an address that NAS clients reach."""
+
+    async def listen(self, services: Services, observers: Sequence[Observer], endpoint: Endpoint) -> Listener:
+        """Serve the services at an address."""
+
+
+class SocketListener:
+    """A gRPC server on a real socket."""
+
+    def __init__(self, server: DriverServer, binding: Binding) -> None:
+        self.endpoint = binding.endpoint
+        self._server = server
+        self._binding = binding
+
+    async def stop(self, grace_s: float) -> None:
+        """See `Listener`; the socket file is gone afterwards."""
+        await self._server.stop(grace_s)
+        self._binding.release()
+
+
+class RealSurroundings:
+    """Real sockets and the wall clock."""
+
+    def wall_time_s(self) -> float:
+        """Seconds since the epoch."""
+        return datetime.now(UTC).timestamp()
+
+    async def serve_nas(self, nas: Nas) -> Server:
+        """A loopback port that the system chooses."""
+        try:
+            return await nas.serve("127.0.0.1", 0)
+        except OSError as error:
+            raise ClusterError(f"the embedded NAS cannot listen on 127.0.0.1: {error.strerror}") from error
+
+    async def listen(self, services: Services, observers: Sequence[Observer], endpoint: Endpoint) -> SocketListener:
+        """A Unix socket of mode 0600, or a loopback port."""
+        server = await build_server(services, observers)
+        binding = await bind(server.grpc, endpoint)
+        await server.grpc.start()
+        return SocketListener(server, binding)

@@ -1,0 +1,49 @@
+import subprocess
+import sys
+
+import pytest
+
+from csisim import __version__
+
+
+def run(*args):
+    command = [sys.executable, "-m", "csisim.cli.main", *args]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+
+
+@pytest.mark.parametrize("args", [["--version"], ["serve", "--version"]])
+def test_the_version_is_told(args):
+    assert run(*args).stdout == f"csisim {__version__}\n"
+
+
+def test_help_lists_the_commands_and_loads_nothing_heavy():
+    code = "import sys; from csisim.cli import main; sys.argv = ['csisim', '--help']\n"
+    code += "try: main.main()\nfinally: print(sorted({'grpc', 'websockets', 'sqlite3'} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+
+    assert found.returncode == 0
+    assert "serve" in found.stdout
+    assert "demo" in found.stdout
+    assert found.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_unknown_command_is_a_usage_error():
+    found = run("make-coffee")
+
+    assert found.returncode == 2
+    assert "make-coffee" in found.stderr
+
+
+def test_help_of_serve_shows_every_flag_with_its_other_spelling():
+    text = run("serve", "--help").stdout
+
+    for flag in (
+        "--endpoint",
+        "--nodeid",
+        "--drivername",
+        "--maxvolumespernode",
+        "--attach-limit",
+        "--statedir",
+        "--v ",
+    ):
+        assert flag in text
