@@ -1,0 +1,83 @@
+"""The shape of the code base: module and function length, and a test file for every module."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LONGEST_MODULE = 400
+LONGEST_FUNCTION = 50
+
+# Modules without a test file of their own, each with the tests that run its every line.
+TESTED_ELSEWHERE: dict[str, str] = {
+    "csisim/driver/config.py": "settings without behaviour beyond two derived names; every test of an RPC reads them",
+    "csisim/driver/grpc_types.py": "type aliases",
+    "csisim/driver/mounter.py": "protocols and frozen records; tests/sim holds the implementation to them",
+    "csisim/driver/services.py": "puts the services together; every test of an RPC goes through it",
+    "fake_truenas/context.py": "what handlers are given; tests/fake_truenas/methods calls every handler with it",
+    "fake_truenas/session.py": "a record; tests/fake_truenas/test_server.py logs in and out",
+}
+
+
+def modules(*packages: str) -> list[Path]:
+    """Every hand-written module of the packages, sorted."""
+    found = [path for package in packages for path in (ROOT / package).rglob("*.py")]
+    return sorted(path for path in found if "_pb2" not in path.name)
+
+
+def functions(source: str) -> Iterator[tuple[str, int]]:
+    """Name and length in lines of every function and method, nested ones included."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            yield node.name, node.end_lineno - node.lineno + 1
+
+
+def mirrors(module: Path) -> list[Path]:
+    """Where the tests of a module may be: tests/ mirrors csisim's packages, and fake_truenas as a whole."""
+    inside = module.relative_to(ROOT / "csisim" if module.is_relative_to(ROOT / "csisim") else ROOT)
+    name = f"test_{module.stem.strip('_')}.py"
+    folders = [inside.parent, *inside.parent.parents[:-1]]
+    return [ROOT / "tests" / folder / name for folder in folders]
+
+
+@pytest.mark.parametrize("path", modules("csisim", "fake_truenas", "benchmarks", "tools"), ids=str)
+def test_modules_and_functions_stay_short(path: Path) -> None:
+    source = path.read_text()
+    too_long = [f"{name} has {length} lines" for name, length in functions(source) if length > LONGEST_FUNCTION]
+    assert len(source.splitlines()) <= LONGEST_MODULE
+    assert too_long == []
+
+
+def test_every_module_has_a_test_file_or_a_reason() -> None:
+    written = [path for path in modules("csisim", "fake_truenas") if path.stem != "__init__"]
+    without = [str(path.relative_to(ROOT)) for path in written if not any(mirror.exists() for mirror in mirrors(path))]
+    assert sorted(set(without) - TESTED_ELSEWHERE.keys()) == []
+
+
+def test_reasons_name_modules_that_exist_and_lack_a_test_file() -> None:
+    for name in TESTED_ELSEWHERE:
+        path = ROOT / name
+        assert path.exists(), f"{name} is gone: take it off the list"
+        assert not any(mirror.exists() for mirror in mirrors(path)), f"{name} has a test file: take it off the list"
+
+
+def test_a_long_function_is_noticed() -> None:
+    body = "\n".join(f"    x{line} = {line}" for line in range(LONGEST_FUNCTION))
+    nested = f"class A:\n  async def long(self):\n{body}\n  def short(self): ...\n"
+    assert dict(functions(nested)) == {"long": LONGEST_FUNCTION + 1, "short": 1}
+
+
+def test_mirrors_follow_the_packages() -> None:
+    def where(module: str) -> list[str]:
+        return [str(path.relative_to(ROOT / "tests")) for path in mirrors(ROOT / module)]
+
+    assert where("csisim/driver/node.py") == ["driver/test_node.py"]
+    assert where("csisim/errors.py") == ["test_errors.py"]
+    assert where("fake_truenas/methods/nvmet.py")[:2] == [
+        "fake_truenas/methods/test_nvmet.py",
+        "fake_truenas/test_nvmet.py",
+    ]
+    assert where("fake_truenas/__main__.py")[0] == "fake_truenas/test_main.py"
