@@ -1,0 +1,147 @@
+"""nvmet.port.* and nvmet.port_subsys.*: where NVMe-oF listens, and which subsystem shows there (TrueNAS API 25.10)."""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fake_truenas.context import Ctx
+from fake_truenas.crud import Entry
+from fake_truenas.documents import Problems, Rules, add_crud, load, remove
+from fake_truenas.errors import invalid
+from fake_truenas.registry import Namespace
+from fake_truenas.schema import AnyOf, Bool, Enum, Field, Int, Nullable, Obj, Str
+from fake_truenas.share_tables import NVMET_PORT_SUBSYSTEMS, NVMET_PORTS, NVMET_SUBSYSTEMS
+from fake_truenas.store import Row
+
+_FIRST_PORT = {
+    "index": 1,
+    "addr_trtype": "TCP",
+    "addr_trsvcid": 4420,
+    "addr_traddr": "0.0.0.0",  # noqa: S104 - an address to be told, not to bind to
+    "addr_adrfam": "IPV4",
+    "inline_data_size": None,
+    "max_queue_size": None,
+    "pi_enable": None,
+    "enabled": True,
+}
+_TRANSPORTS = Enum("TCP", "RDMA", "FC")
+
+port = Namespace("nvmet.port", tables=NVMET_PORTS.sql([_FIRST_PORT]))
+port_subsys = Namespace("nvmet.port_subsys", tables=NVMET_PORT_SUBSYSTEMS.sql())
+namespaces = (port, port_subsys)
+
+
+def _check_address(data: Entry, where: str) -> str:
+    """The address family.
+
+    Raises:
+        ValidationErrors: the address or the port does not fit the transport.
+    """
+    if data["addr_trtype"] == "FC":
+        return "FC"
+    try:
+        address = ipaddress.ip_address(data["addr_traddr"])
+    except ValueError:
+        raise invalid(where, "addr_traddr must be a valid IP address") from None
+    service = data["addr_trsvcid"]
+    if not isinstance(service, int):
+        raise invalid(where, "For TCP or RDMA addr_trsvcid must be a port number integer")
+    if not 1024 <= service <= 65535:
+        raise invalid(where, "addr_trsvcid port number must be an integer in the range 1024..65535")
+    return f"IPV{address.version}"
+
+
+def _clean_port(ctx: Ctx, data: Entry, old: Entry | None, problems: Problems) -> Entry:
+    own = old["id"] if old else None
+    family = _check_address(data, "nvmet_port_update" if old else "nvmet_port_create")
+    place = ("addr_trtype", "addr_trsvcid")
+    for other in NVMET_PORTS.find(ctx.db, addr_traddr=data["addr_traddr"], but=own):
+        if all(other[key] == data[key] for key in place):
+            problems.add("", f"Port #{other['index']} uses the same transport/address")
+    if data["addr_trtype"] == "RDMA":
+        problems.add("", "This platform cannot support NVMe-oF(RDMA) or is missing an RDMA capable NIC.")
+    elif data["addr_trtype"] == "FC":
+        problems.add("addr_trtype", "Fibre Channel not enabled")
+    if old and old["enabled"] and NVMET_PORT_SUBSYSTEMS.find(ctx.db, port_id=own):
+        for key, before in old.items():
+            if key in data and key != "enabled" and data[key] != before:
+                problems.add("", f"Cannot change {key} on an active port.  Disable first to allow change.")
+    index = old["index"] if old else (ctx.db.value('select max("index") from nvmet_port') or 0) + 1
+    return {**data, "index": index, "addr_adrfam": family}
+
+
+def _remove_port(ctx: Ctx, entry: Entry, options: Mapping[str, Any]) -> None:
+    links = NVMET_PORT_SUBSYSTEMS.find(ctx.db, port_id=entry["id"])
+    if links and not options["force"]:
+        subsystems = NVMET_SUBSYSTEMS.by_id(ctx.db, (link["subsys_id"] for link in links[:3]))
+        names = ",".join(found["name"] for found in subsystems.values()) + (",..." if len(links) > 3 else "")
+        count = "1 subsystem" if len(links) == 1 else f"{len(links)} subsystems"
+        raise invalid("nvmet_port_delete.id", f"Port #{entry['index']} used by {count}: {names}")
+    for link in links:
+        remove(ctx, "nvmet.port_subsys", NVMET_PORT_SUBSYSTEMS, link["id"])
+
+
+add_crud(
+    port,
+    NVMET_PORTS,
+    Rules(
+        type_name="NVMetPort",
+        create=Obj(
+            Field("addr_trtype", _TRANSPORTS),
+            Field("addr_trsvcid", AnyOf(Int(), Str(min_length=1))),
+            Field("addr_traddr", Str(min_length=1)),
+            Field("inline_data_size", Nullable(Int()), default=None),
+            Field("max_queue_size", Nullable(Int()), default=None),
+            Field("pi_enable", Nullable(Bool()), default=None),
+            Field("enabled", Bool(), default=True),
+        ),
+        clean=_clean_port,
+        argument="nvmet_port",
+        schema="nvmet_port",
+        removed=_remove_port,
+        delete_params=(Field("options", Obj(Field("force", Bool(), default=False)), default={}),),
+    ),
+)
+
+
+@port.method("transport_address_choices", Field("addr_trtype", _TRANSPORTS), Field("force_ana", Bool(), default=False))
+def transport_address_choices(ctx: Ctx, transport: str, force_ana: bool) -> dict[str, str]:  # noqa: ARG001 - given shape
+    """Addresses that a port of the transport can have."""
+    if transport != "TCP" or force_ana:
+        return {}
+    return {address: address for address in ("0.0.0.0", "::", "127.0.0.1")}  # noqa: S104 - told, not bound
+
+
+def _clean_link(ctx: Ctx, data: Entry, old: Entry | None, problems: Problems) -> Entry:
+    port_id, subsys_id = data["port_id"], data["subsys_id"]
+    if NVMET_PORTS.get(ctx.db, port_id) is None:
+        problems.add("port_id", f"No port with ID {port_id}")
+    if NVMET_SUBSYSTEMS.get(ctx.db, subsys_id) is None:
+        problems.add("subsys_id", f"No subsystem with ID {subsys_id}")
+    if NVMET_PORT_SUBSYSTEMS.find(ctx.db, subsys_id=subsys_id, port_id=port_id, but=old["id"] if old else None):
+        problems.add("port_id", f"This record already exists (Host ID: {port_id}/Subsystem ID: {subsys_id})")
+    return {"port_id": port_id, "subsys_id": subsys_id}
+
+
+def _link_entries(ctx: Ctx, rows: Sequence[Row], extra: Mapping[str, Any]) -> list[Entry]:  # noqa: ARG001 - given shape
+    links = [load(row) for row in rows]
+    ports = NVMET_PORTS.by_id(ctx.db, (link["port_id"] for link in links))
+    subsystems = NVMET_SUBSYSTEMS.by_id(ctx.db, (link["subsys_id"] for link in links))
+    return [
+        {"id": link["id"], "port": ports[link["port_id"]], "subsys": subsystems[link["subsys_id"]]} for link in links
+    ]
+
+
+add_crud(
+    port_subsys,
+    NVMET_PORT_SUBSYSTEMS,
+    Rules(
+        type_name="NVMetPortSubsys",
+        create=Obj(Field("port_id", Int()), Field("subsys_id", Int())),
+        clean=_clean_link,
+        argument="nvmet_port_subsys",
+        schema="nvmet_port_subsys",
+        entries=_link_entries,
+        aliases={"port.id": "port_id", "subsys.id": "subsys_id"},
+    ),
+)

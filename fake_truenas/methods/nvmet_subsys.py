@@ -1,0 +1,205 @@
+"""nvmet.subsys.* and nvmet.namespace.*: what hosts connect to, and the devices in it (TrueNAS API 25.10).
+
+Namespaces vanish with their zvol; the subsystem stays. They do not follow a renamed one, as on the real server.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fake_truenas.block_sessions import NVMET, drop_sessions, has_session
+from fake_truenas.context import Ctx
+from fake_truenas.crud import Entry
+from fake_truenas.documents import Problems, Rules, add_crud, load, remove
+from fake_truenas.methods.nvmet_global import NQN, nvmet_config
+from fake_truenas.registry import DatasetHooks, Namespace
+from fake_truenas.schema import Bool, Enum, Field, Int, Nullable, Obj, Str
+from fake_truenas.share_tables import (
+    ISCSI_EXTENTS,
+    NVMET_HOST_SUBSYSTEMS,
+    NVMET_NAMESPACES,
+    NVMET_PORT_SUBSYSTEMS,
+    NVMET_SUBSYSTEMS,
+)
+from fake_truenas.store import Row
+from fake_truenas.volumes import device_dataset, device_exists, device_path, path_problem
+
+_MAX_NQN = 223
+
+
+class _Hooks(DatasetHooks):
+    """Namespaces go with their zvol."""
+
+    def busy(self, ctx: Ctx, name: str) -> str | None:
+        """A connected host keeps the zvol open."""
+        for found in NVMET_NAMESPACES.find(ctx.db, device_path=device_path(name)):
+            if has_session(ctx.db, NVMET, found["subsys_id"]):
+                return f"NVMe-oF namespace {found['nsid']} is in use"
+        return None
+
+    def dataset_deleted(self, ctx: Ctx, pk: int, name: str) -> None:  # noqa: ARG002 - given shape
+        """Remove namespaces on it."""
+        for found in NVMET_NAMESPACES.find(ctx.db, device_path=device_path(name)):
+            remove(ctx, "nvmet.namespace", NVMET_NAMESPACES, found["id"])
+
+
+subsys = Namespace("nvmet.subsys", tables=NVMET_SUBSYSTEMS.sql())
+namespace = Namespace("nvmet.namespace", tables=NVMET_NAMESPACES.sql(), hooks=_Hooks())
+namespaces = (subsys, namespace)
+
+
+def _clean_subsys(ctx: Ctx, data: Entry, old: Entry | None, problems: Problems) -> Entry:
+    own = old["id"] if old else None
+    if NVMET_SUBSYSTEMS.find(ctx.db, name=data["name"], but=own):
+        problems.add("name", "Object with this name already exists")
+    subnqn = data["subnqn"] or f"{nvmet_config(ctx)['basenqn']}:{data['name']}"[:_MAX_NQN]
+    if NVMET_SUBSYSTEMS.find(ctx.db, subnqn=subnqn, but=own):
+        problems.add("subnqn", "Object with this subnqn already exists")
+    if data["ana"] is not None:
+        problems.add("ana", "This platform does not support Asymmetric Namespace Access(ANA).")
+    return {**data, "subnqn": subnqn, "serial": old["serial"] if old else f"{ctx.rng.getrandbits(80):020x}"}
+
+
+def _subsys_entries(ctx: Ctx, rows: Sequence[Row], extra: Mapping[str, Any]) -> list[Entry]:
+    entries = [load(row) for row in rows]
+    if extra.get("verbose"):
+        for entry in entries:
+            own = entry["id"]
+            entry["hosts"] = [link["host_id"] for link in NVMET_HOST_SUBSYSTEMS.find(ctx.db, subsys_id=own)]
+            entry["namespaces"] = [found["id"] for found in NVMET_NAMESPACES.find(ctx.db, subsys_id=own)]
+            entry["ports"] = [link["port_id"] for link in NVMET_PORT_SUBSYSTEMS.find(ctx.db, subsys_id=own)]
+    return entries
+
+
+def _remove_subsys(ctx: Ctx, entry: Entry, options: Mapping[str, Any]) -> None:
+    own, name = entry["id"], entry["name"]
+    contained = NVMET_NAMESPACES.find(ctx.db, subsys_id=own)
+    shown = NVMET_PORT_SUBSYSTEMS.find(ctx.db, subsys_id=own)
+    if not options["force"]:
+        problems = Problems("nvmet_subsys_delete")
+        if contained:
+            numbers = sorted(found["nsid"] for found in contained)
+            some = ",".join(map(str, numbers[:3])) + (",..." if len(numbers) > 3 else "")
+            count = "1 namespace" if len(numbers) == 1 else f"{len(numbers)} namespaces"
+            problems.add("id", f"Subsystem {name} contains {count}: {some}")
+        if shown:
+            problems.add("id", f"Subsystem {name} visible on {len(shown)} {'port' if len(shown) == 1 else 'ports'}")
+        problems.check()
+    for found in contained:
+        remove(ctx, "nvmet.namespace", NVMET_NAMESPACES, found["id"])
+    for link in shown:
+        remove(ctx, "nvmet.port_subsys", NVMET_PORT_SUBSYSTEMS, link["id"])
+    for link in NVMET_HOST_SUBSYSTEMS.find(ctx.db, subsys_id=own):
+        remove(ctx, "nvmet.host_subsys", NVMET_HOST_SUBSYSTEMS, link["id"])
+    drop_sessions(ctx.db, NVMET, own)
+
+
+add_crud(
+    subsys,
+    NVMET_SUBSYSTEMS,
+    Rules(
+        type_name="NVMetSubsys",
+        create=Obj(
+            Field("name", Str(min_length=1)),
+            Field("subnqn", Nullable(NQN), default=None),
+            Field("allow_any_host", Bool(), default=False),
+            Field("pi_enable", Nullable(Bool()), default=None),
+            Field("qid_max", Nullable(Int()), default=None),
+            Field("ieee_oui", Nullable(Str()), default=None),
+            Field("ana", Nullable(Bool()), default=None),
+        ),
+        clean=_clean_subsys,
+        argument="nvmet_subsys",
+        schema="nvmet_subsys",
+        entries=_subsys_entries,
+        removed=_remove_subsys,
+        delete_params=(Field("options", Obj(Field("force", Bool(), default=False)), default={}),),
+    ),
+)
+
+
+def _free_nsid(ctx: Ctx, subsys_id: int) -> int:
+    used = {found["nsid"] for found in NVMET_NAMESPACES.find(ctx.db, subsys_id=subsys_id)}
+    return next(nsid for nsid in range(1, len(used) + 2) if nsid not in used)
+
+
+def _check_device(ctx: Ctx, data: Entry, problems: Problems) -> None:
+    device: str = data["device_path"]
+    if data["device_type"] == "FILE":
+        if path_problem(ctx, device.rpartition("/")[0]):
+            problems.add(
+                "device_path", f"FILE device_path must reside in an existing directory on a dataset: {device:.300}"
+            )
+        elif not data["filesize"]:
+            problems.add("filesize", "Must supply filesize if device_path FILE does not exist.")
+    elif not device.startswith("zvol/"):
+        problems.add("device_path", f'ZVOL device_path must start with "zvol/": {device:.300}')
+    elif not device_exists(ctx, device_dataset(device)):
+        problems.add("device_path", f"ZVOL device_path must be a block device: {device:.300}")
+
+
+def _clean_namespace(ctx: Ctx, data: Entry, old: Entry | None, problems: Problems) -> Entry:
+    own = old["id"] if old else None
+    subsys_id, nsid = data["subsys_id"], data["nsid"]
+    if NVMET_SUBSYSTEMS.get(ctx.db, subsys_id) is None:
+        problems.add("subsys_id", f"No subsystem with ID {subsys_id}")
+    if nsid is None:
+        nsid = _free_nsid(ctx, subsys_id)
+    elif NVMET_NAMESPACES.find(ctx.db, subsys_id=subsys_id, nsid=nsid, but=own):
+        problems.add("nsid", f"This record already exists (Subsystem ID: {subsys_id}/NSID: {nsid})")
+    _check_device(ctx, data, problems)
+    device = data["device_path"]
+    if data["device_type"] == "ZVOL":
+        device = device_path(device_dataset(device))
+    for found in NVMET_NAMESPACES.find(ctx.db, device_path=device, but=own)[:1]:
+        other = NVMET_SUBSYSTEMS.get(ctx.db, found["subsys_id"])
+        name = other["name"] if other else found["subsys_id"]
+        problems.add("device_path", f"This device_path already used by subsystem: {name}")
+    for extent in ISCSI_EXTENTS.find(ctx.db, path=device)[:1]:
+        problems.add("device_path", f"This device_path already used by iSCSI extent: {extent['name']}")
+    if old and old["enabled"]:
+        before = {**old, "subsys_id": old["subsys"]["id"]}
+        for key in ("nsid", "subsys_id", "device_type", "device_path"):
+            if data[key] != before[key]:
+                problems.add("", f"Cannot change {key} on an active namespace.  Disable first to allow change.")
+    if old and old["filesize"] and data["filesize"] and data["filesize"] < old["filesize"]:
+        problems.add("filesize", "Shrinking an namespace file is not allowed. This can lead to data loss.")
+    return {
+        **data,
+        "nsid": nsid,
+        "device_path": device,
+        "device_uuid": old["device_uuid"] if old else ctx.nas.new_uuid(),
+        "device_nguid": old["device_nguid"] if old else ctx.nas.new_uuid(),
+    }
+
+
+def _namespace_entries(ctx: Ctx, rows: Sequence[Row], extra: Mapping[str, Any]) -> list[Entry]:  # noqa: ARG001 - given shape
+    docs = [load(row) for row in rows]
+    subsystems = NVMET_SUBSYSTEMS.by_id(ctx.db, (doc["subsys_id"] for doc in docs))
+    for doc in docs:
+        doc["subsys"] = subsystems[doc.pop("subsys_id")]
+        doc["locked"] = False
+    return docs
+
+
+add_crud(
+    namespace,
+    NVMET_NAMESPACES,
+    Rules(
+        type_name="NVMetNamespace",
+        create=Obj(
+            Field("nsid", Nullable(Int(1, 0xFFFFFFFE)), default=None),
+            Field("device_type", Enum("ZVOL", "FILE")),
+            Field("device_path", Str()),
+            Field("filesize", Nullable(Int()), default=None),
+            Field("enabled", Bool(), default=True),
+            Field("subsys_id", Int()),
+        ),
+        clean=_clean_namespace,
+        argument="nvmet_namespace",
+        schema="nvmet_namespace",
+        entries=_namespace_entries,
+        aliases={"subsys.id": "subsys_id"},
+        removed=lambda ctx, entry, options: None,  # noqa: ARG005 - files of namespaces do not exist: nothing to remove
+        delete_params=(Field("options", Obj(Field("remove", Bool(), default=False)), default={}),),
+    ),
+)

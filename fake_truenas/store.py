@@ -1,0 +1,130 @@
+"""SQLite under everything the NAS knows: in memory, or in a file that survives a killed process.
+
+All access is synchronous on the event loop's thread, over one connection, so a handler that does not wait is alone
+with the
+data. A transaction opens by itself with the first change and is ended by whoever runs the call (`Store.transaction`).
+"""
+
+import fcntl
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+SCHEMA_VERSION = 1
+
+Row = sqlite3.Row
+"""A result row: by position or by column name."""
+
+
+class StoreError(Exception):
+    """The data directory cannot be used; the text says why and what to do."""
+
+
+class Store:
+    """One database: in memory, or `data_dir/nas.sqlite`, locked against a second process.
+
+    Args:
+        tables: statements that create the tables, run when the database is new.
+        data_dir: directory, made when it does not exist.
+
+    Raises:
+        StoreError: another process uses the directory, or its data was written by another version.
+    """
+
+    def __init__(self, tables: Iterable[str], data_dir: Path | None = None) -> None:
+        self._lock = None if data_dir is None else _lock(data_dir)
+        path = ":memory:" if data_dir is None else str(data_dir / "nas.sqlite")
+        self.connection = sqlite3.connect(path, isolation_level="IMMEDIATE", cached_statements=1024)
+        self.connection.row_factory = sqlite3.Row
+        self._execute = self.connection.execute
+        try:
+            self._prepare(tables, path)
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self, tables: Iterable[str], path: str) -> None:
+        self.connection.execute("pragma foreign_keys = on")
+        self.connection.execute("pragma journal_mode = wal")
+        self.connection.execute("pragma synchronous = normal")
+        version = self.value("pragma user_version")
+        if version == 0:
+            # One script in one transaction: a process killed here leaves an empty file, not half a schema.
+            script = "\n".join(statement.rstrip().rstrip(";") + ";" for statement in tables)
+            self.connection.executescript(f"begin immediate; {script} pragma user_version = {SCHEMA_VERSION}; commit;")
+        elif version != SCHEMA_VERSION:
+            raise StoreError(
+                f"{path} has schema version {version}, this program needs {SCHEMA_VERSION}: "
+                "use another --data-dir, or the program version that wrote it"
+            )
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit what the block changed, or roll it back if it raises; no await in it, no nesting."""
+        try:
+            yield
+        except BaseException:
+            self.rollback()
+            raise
+        self.commit()
+
+    def commit(self) -> None:
+        """Make the changes of the open transaction last; nothing to do without one."""
+        if self.connection.in_transaction:
+            self.connection.commit()
+
+    def rollback(self) -> None:
+        """Undo the open transaction, if any."""
+        if self.connection.in_transaction:
+            self.connection.rollback()
+
+    def rows(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
+        """All rows of a query."""
+        return self._execute(sql, args).fetchall()
+
+    def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
+        """The first row of a query, or None."""
+        row: Row | None = self._execute(sql, args).fetchone()
+        return row
+
+    def value(self, sql: str, args: Sequence[Any] = ()) -> Any:
+        """The first column of the first row, or None without a row."""
+        row = self._execute(sql, args).fetchone()
+        return None if row is None else row[0]
+
+    def run(self, sql: str, args: Sequence[Any] = ()) -> int:
+        """Run a change; gives the number of rows it touched."""
+        return self._execute(sql, args).rowcount
+
+    def insert(self, sql: str, args: Sequence[Any] = ()) -> int:
+        """Run an insert; gives the new row's id."""
+        row_id = self._execute(sql, args).lastrowid
+        assert row_id is not None  # noqa: S101 - always set after an insert
+        return row_id
+
+    def run_many(self, sql: str, args: Iterable[Sequence[Any]]) -> None:
+        """Run one change for each tuple of arguments."""
+        self.connection.executemany(sql, args)
+
+    def close(self) -> None:
+        """Close the database and release the directory; an open transaction is lost. May be called twice."""
+        self.connection.close()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def _lock(data_dir: Path) -> Any:
+    """Lock the directory for this process; the kernel frees it when the process ends, however it ends."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    file = (data_dir / "lock").open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise StoreError(
+            f"{data_dir} is in use by another fake_truenas process: stop it or use another --data-dir"
+        ) from None
+    return file

@@ -1,0 +1,167 @@
+"""The command: ready line, signals, refusals, and what survives kill -9."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+from websockets.asyncio.client import connect
+
+from fake_truenas.__main__ import app, parse_listen, parse_pool
+from fake_truenas.config import NasConfig, Pool
+from tests.fake_truenas.rpc import KEY, Client, make_nas
+
+
+@asynccontextmanager
+async def process(*args: str, **env: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "fake_truenas", "--listen", "127.0.0.1:0", *args,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, **env},
+    )  # fmt: skip
+    try:
+        yield child
+    finally:
+        if child.returncode is None:
+            child.kill()
+        await child.communicate()
+
+
+async def ready(child: asyncio.subprocess.Process) -> str:
+    assert child.stdout is not None
+    line = (await child.stdout.readline()).decode()
+    match = re.fullmatch(r"fake_truenas ready on (ws://127\.0\.0\.1:\d+/api/current)\n", line)
+    assert match, line
+    return match[1]
+
+
+async def login(url: str, key: str = KEY) -> Client:
+    client = Client(await connect(url, proxy=None))
+    assert await client.call("auth.login_with_api_key", key) is True
+    return client
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_says_when_it_is_ready_and_ends_with_0_on_a_signal(number: signal.Signals) -> None:
+    async with process("--pool", "tank:2TiB", "--pool", "flash:16G", FAKE_TRUENAS_API_KEY=KEY) as child:
+        client = await login(await ready(child))
+        pools = await client.call("pool.query", [], {"select": ["name", "size"]})
+        assert pools == [{"name": "tank", "size": 2 << 40}, {"name": "flash", "size": 16 << 30}]
+        child.send_signal(number)
+        assert await child.wait() == 0
+        await client.close()
+        out, err = await child.communicate()
+        assert (out, err) == (b"", b"")
+
+
+async def test_without_a_key_it_makes_one_up_and_prints_it_once() -> None:
+    async with process(FAKE_TRUENAS_API_KEY="") as child:
+        assert child.stdout is not None
+        first = (await child.stdout.readline()).decode()
+        match = re.fullmatch(r"API key: (1-[\w-]{64})\n", first)
+        assert match, first
+        client = await login(await ready(child), match[1])
+        await client.close()
+
+
+async def test_a_directory_in_use_is_refused_with_a_clear_message(tmp_path: Path) -> None:
+    nas = make_nas(tmp_path)
+    async with process("--data-dir", str(tmp_path), FAKE_TRUENAS_API_KEY=KEY) as child:
+        _, err = await child.communicate()
+        assert child.returncode == 1
+        assert f"fake_truenas: {tmp_path} is in use by another fake_truenas process" in err.decode()
+    nas.close()
+
+
+async def test_nothing_acknowledged_is_lost_by_kill_9_under_load(tmp_path: Path) -> None:
+    acknowledged: list[tuple[str, str]] = []
+    sent: set[str] = set()
+    enough = asyncio.Event()
+
+    async def load(client: Client, lane: int) -> None:
+        for number in range(10_000):
+            name = f"tank/l{lane}-{number:05}"
+            sent.add(name)
+            await client.call("pool.dataset.create", {"name": name, "user_properties": [{"key": "a:n", "value": name}]})
+            acknowledged.append(("created", name))
+            if number % 3 == 0:
+                await client.call("pool.dataset.delete", name)
+                acknowledged.append(("deleted", name))
+            if len(acknowledged) > 400:
+                enough.set()
+
+    async with process("--data-dir", str(tmp_path), FAKE_TRUENAS_API_KEY=KEY) as child:
+        client = await login(await ready(child))
+        lanes = [asyncio.create_task(load(client, lane)) for lane in range(8)]
+        await enough.wait()
+        child.kill()
+        await child.wait()
+        for lane in lanes:
+            lane.cancel()
+        await asyncio.gather(*lanes, return_exceptions=True)
+        await client.close()
+    nas = make_nas(tmp_path)
+    rows = nas.call_direct("pool.dataset.query", [["id", "^", "tank/"]])
+    present = {row["id"]: row["user_properties"]["a:n"]["value"] for row in rows}
+    last = dict.fromkeys((name for _, name in acknowledged), "")
+    last.update((name, what) for what, name in acknowledged)
+    assert len(acknowledged) > 400
+    # A name whose delete was sent but not acknowledged may be either there or gone.
+    lost = [name for name, what in last.items() if what == "created" and name not in present and int(name[-5:]) % 3]
+    revived = [name for name, what in last.items() if what == "deleted" and name in present]
+    assert (lost, revived) == ([], [])
+    assert all(name == value for name, value in present.items())
+    assert set(present) <= sent
+    assert nas.db.value("pragma integrity_check") == "ok"
+    assert nas.db.rows("pragma foreign_key_check") == []
+    nas.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("127.0.0.1:0", ("127.0.0.1", 0)), ("[::1]:6000", ("::1", 6000)), ("nas.example:65535", ("nas.example", 65535))],
+)
+def test_listen_addresses(text: str, expected: tuple[str, int]) -> None:
+    assert parse_listen(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "6000", ":6000", "host:", "host:x", "host:65536", "::1:6000", "host:-1", "host:\u0661"]
+)
+def test_wrong_listen_addresses_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not HOST:PORT"):
+        parse_listen(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "pool"),
+    [
+        ("tank:1TiB", Pool("tank", 1 << 40)),
+        ("a-b:64MiB", Pool("a-b", 1 << 26)),
+        ("p:1073741824", Pool("p", 1 << 30)),
+        ("p:2T", Pool("p", 2 << 40)),
+    ],
+)
+def test_pools(text: str, pool: Pool) -> None:
+    assert parse_pool(text) == pool
+
+
+@pytest.mark.parametrize(
+    "text", ["tank", "tank:", ":1TiB", "tank:big", "1tank:1TiB", "tank/x:1TiB", "tank:1KiB", "mirror:1TiB", "tank:-1"]
+)
+def test_wrong_pools_are_refused_by_the_command_too(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is not NAME:SIZE|is not a size|pool name|64 MiB or more"):
+        parse_pool(text)
+    result = CliRunner().invoke(app, ["--pool", text, "--api-key", "1-x"])
+    assert result.exit_code == 2
+
+
+def test_a_config_without_pools_or_key_or_with_a_pool_twice_is_refused() -> None:
+    for wrong in ({"pools": ()}, {"api_key": ""}, {"pools": (Pool("a", 1 << 30), Pool("a", 1 << 30))}):
+        with pytest.raises(ValueError, match=r"pool|API key"):
+            NasConfig(**{"api_key": "1-x", **wrong})

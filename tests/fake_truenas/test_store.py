@@ -1,0 +1,106 @@
+"""What is kept on disk, and what is refused."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from fake_truenas import Pool
+from fake_truenas.errors import ValidationErrors
+from fake_truenas.store import Store, StoreError
+from tests.fake_truenas.rpc import GIB, make_nas
+
+TABLES = ["create table t (id integer primary key, v text not null unique)"]
+
+
+def test_a_restarted_nas_has_everything_but_sessions_and_jobs(tmp_path: Path) -> None:
+    nas = make_nas(tmp_path)
+    nas.call_direct(
+        "pool.dataset.create",
+        {"name": "tank/v", "type": "VOLUME", "volsize": GIB, "user_properties": [{"key": "a:b", "value": "c"}]},
+    )
+    nas.call_direct("pool.snapshot.create", {"dataset": "tank/v", "name": "s", "properties": {"s:p": "1"}})
+    nas.call_direct("pool.snapshot.hold", "tank/v@s")
+    nas.call_direct("pool.snapshot.clone", {"snapshot": "tank/v@s", "dataset_dst": "tank/c"})
+    queries = [
+        ("pool.query", []),
+        ("pool.dataset.query", []),
+        ("pool.snapshot.query", [[], {"extra": {"holds": True}}]),
+    ]
+    before = [nas.call_direct(method, *params) for method, params in queries]
+    nas.close()
+    again = make_nas(tmp_path)
+    assert [again.call_direct(method, *params) for method, params in queries] == before
+    later = again.call_direct("pool.snapshot.create", {"dataset": "tank/c", "name": "s2"})
+    assert int(later["createtxg"]) > int(before[2][0]["createtxg"])
+    assert (again.call_direct("core.get_jobs"), again.sessions) == ([], {})
+    again.close()
+
+
+def test_a_second_nas_on_the_same_directory_is_refused_until_the_first_is_closed(tmp_path: Path) -> None:
+    first = make_nas(tmp_path)
+    with pytest.raises(StoreError, match="in use by another fake_truenas process"):
+        make_nas(tmp_path)
+    first.close()
+    make_nas(tmp_path).close()
+
+
+def test_data_of_another_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    make_nas(tmp_path).close()
+    with sqlite3.connect(tmp_path / "nas.sqlite") as connection:
+        connection.execute("pragma user_version = 99")
+    connection.close()
+    with pytest.raises(StoreError, match=r"schema version 99, this program needs .*use another --data-dir"):
+        make_nas(tmp_path)
+
+
+def test_pools_of_a_kept_store_may_grow_and_be_added_but_not_shrink_or_vanish(tmp_path: Path) -> None:
+    make_nas(tmp_path, pools=(Pool("tank", 1 << 36),)).close()
+    grown = make_nas(tmp_path, pools=(Pool("tank", 1 << 37), Pool("flash", 1 << 36)))
+    assert [row["size"] for row in grown.call_direct("pool.query")] == [1 << 37, 1 << 36]
+    grown.close()
+    with pytest.raises(StoreError, match="also has pool flash"):
+        make_nas(tmp_path, pools=(Pool("tank", 1 << 37),))
+    with pytest.raises(StoreError, match="cannot shrink"):
+        make_nas(tmp_path, pools=(Pool("tank", 1 << 36), Pool("flash", 1 << 36)))
+
+
+def test_a_refused_call_leaves_nothing_behind(tmp_path: Path) -> None:
+    nas = make_nas(tmp_path)
+    with pytest.raises(ValidationErrors):
+        nas.call_direct("pool.dataset.create", {"name": "tank/a/b", "type": "VOLUME", "create_ancestors": True})
+    assert nas.call_direct("pool.dataset.query", [], {"count": True}) == 1
+    assert not nas.db.connection.in_transaction
+    nas.close()
+
+
+def test_a_transaction_is_rolled_back_by_any_exception(tmp_path: Path) -> None:
+    store = Store(TABLES, tmp_path)
+    with store.transaction():
+        assert store.insert("insert into t (v) values ('a')") == 1
+
+    def interrupted() -> None:
+        with store.transaction():
+            store.run("insert into t (v) values ('b')")
+            raise KeyboardInterrupt
+
+    def refused() -> None:
+        with store.transaction():
+            store.run("insert into t (v) values ('c')")
+            store.run("insert into t (v) values ('a')")
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with pytest.raises(sqlite3.IntegrityError):
+        refused()
+    assert [row["v"] for row in store.rows("select v from t")] == ["a"]
+    assert (store.one("select * from t where id = 9"), store.value("select v from t where id = 9")) == (None, None)
+    store.close()
+
+
+def test_half_a_schema_is_never_kept(tmp_path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError):
+        Store([*TABLES, "create nonsense"], tmp_path)
+    store = Store(TABLES, tmp_path)
+    assert store.value("select count(*) from t") == 0
+    store.close()
