@@ -53,6 +53,7 @@ class GroupControllerService(csi_pb2_grpc.GroupControllerServicer):
                 volumes = [await self._volumes.get(parse_volume_id(each), each) for each in given]
                 group = await self._groups.create(name, volumes, parameters)
             _compare(group, name, given, parameters)
+            await self._groups.complete(group)
         return pb.CreateVolumeGroupSnapshotResponse(group_snapshot=group_message(group))
 
     async def DeleteVolumeGroupSnapshot(

@@ -1,7 +1,12 @@
 """Group snapshots: one recursive cut below the root dataset, so that all members share one instant.
 
-Volumes that are no members are excluded from the cut. The root dataset's own snapshot, which is part of the same cut,
-is the record of the group; it is removed last, so a group that is half gone is still found.
+Volumes that are no members are left out of the cut by name. The NAS takes no properties with such a cut, so it goes:
+
+    note the intent on the root dataset > cut > mark the root's snapshot > mark the members > drop the intent
+
+The root's snapshot, which is part of the cut, is the record of the group: with its mark on, the group exists, and a
+repeat completes the marks of its members. A cut that was never marked is told from somebody else's by the intent, and
+is cut anew. What belongs to one cut shares its transaction group (createtxg). The record is removed last.
 """
 
 import json
@@ -9,12 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from csisim.driver.records import (
+    CAPACITY,
     GROUP_MEMBERS,
     GROUP_NAME,
     GROUP_PARAMETERS,
     SNAPSHOT_NAME,
     Volume,
     group_members,
+    intent_key,
 )
 from csisim.driver.snapshots import SnapshotRecord
 from csisim.driver.volume_id import SnapshotId, component_for
@@ -33,6 +40,7 @@ class Group:
     name: str
     parameters: str
     created_s: float
+    createtxg: int
     sizes: dict[str, int]
 
     @property
@@ -62,7 +70,7 @@ class Groups:
         return _group_of(record) if record else None
 
     async def create(self, name: str, volumes: Sequence[Volume], parameters: str) -> Group:
-        """Cut all volumes at one instant.
+        """Cut all volumes at one instant; `complete` has to follow.
 
         Raises:
             AlreadyExists: a snapshot of that name, but not of this group, is in the way.
@@ -70,34 +78,66 @@ class Groups:
             ResourceExhausted: no room.
         """
         component = component_for(name)
-        properties = {
-            SNAPSHOT_NAME: name,
+        record_id = f"{self._root}@{component}"
+        others = await self._others({volume.dataset.id for volume in volumes})
+        await self._discard_unmarked(component, name)
+        await self._storage.update_dataset(self._root, set_properties={intent_key(component): name})
+
+        async def cut() -> Snapshot:
+            return await self._storage.create_snapshots(self._root, component, others)
+
+        async def look_up() -> Snapshot | None:
+            return await self._storage.snapshot(record_id)
+
+        try:
+            await self._storage.nas.settle(cut, look_up)
+        except NasRefused as error:
+            await self._forget_intent(component)
+            if is_existing(error):
+                raise AlreadyExists(f"there is a snapshot {component!r} already that is not of this group") from error
+            if is_out_of_space(error):
+                raise ResourceExhausted(f"no room for group {name!r}: {error.reason.strip()}") from error
+            raise
+        marks = {
             GROUP_NAME: name,
             GROUP_PARAMETERS: parameters,
             GROUP_MEMBERS: json.dumps({volume.id: volume.capacity_bytes for volume in volumes}, sort_keys=True),
         }
-        others = await self._others({volume.dataset.id for volume in volumes})
-
-        async def cut() -> Snapshot:
-            return await self._storage.create_snapshot(
-                self._root, component, properties, recursive=True, exclude=others
-            )
-
-        async def look_up() -> Snapshot | None:
-            return await self._storage.snapshot(f"{self._root}@{component}")
-
-        try:
-            group = _group_of(await self._storage.nas.settle(cut, look_up))
-        except NasRefused as error:
-            if is_existing(error):
-                raise AlreadyExists(f"a member has a snapshot {component!r} outside of a group") from error
-            if is_out_of_space(error):
-                raise ResourceExhausted(f"no room for group {name!r}: {error.reason.strip()}") from error
-            raise
+        group = _group_of(await self._storage.update_snapshot(record_id, marks))
         if group is None:
             raise AlreadyExists(f"snapshot {component!r} exists on the NAS and is not a group of this driver")
-        await self._drop_strangers(group)
         return group
+
+    async def complete(self, group: Group) -> None:
+        """Mark the members that are not marked yet, and drop what the cut caught besides them."""
+        root = await self._storage.dataset(self._root)
+        if root is None or intent_key(group.id) not in root.user_properties:
+            return
+        for snapshot in await self._cut_of(group):
+            volume = snapshot.dataset.rpartition("/")[2]
+            if snapshot.dataset == f"{self._root}/{volume}" and volume in group.sizes:
+                if GROUP_NAME not in snapshot.user_properties:
+                    marks = {SNAPSHOT_NAME: group.name, GROUP_NAME: group.name, CAPACITY: str(group.sizes[volume])}
+                    await self._storage.update_snapshot(snapshot.id, marks)
+            elif snapshot.dataset != self._root:
+                # A volume that came into being between the listing and the cut.
+                await self._storage.delete_snapshot(snapshot.id)
+        await self._forget_intent(group.id)
+
+    async def delete(self, group: Group) -> None:
+        """Destroy all members, then the record.
+
+        Raises:
+            FailedPrecondition: a volume restored from a member depends on it; nothing was removed.
+        """
+        mine = await self._cut_of(group)
+        for snapshot in mine:
+            if snapshot.clones:
+                clones = ", ".join(clone.rpartition("/")[2] for clone in snapshot.clones)
+                raise FailedPrecondition(f"group {group.id} is in use: volume {clones} depends on {snapshot.id}")
+        await self._forget_intent(group.id)
+        for snapshot in sorted(mine, key=lambda each: each.dataset == self._root):
+            await self._storage.delete_snapshot(snapshot.id)
 
     async def _others(self, members: set[str]) -> list[str]:
         """All datasets below the root that are to stay out of the cut."""
@@ -108,27 +148,26 @@ class Groups:
             )
         return others
 
-    async def _drop_strangers(self, group: Group) -> None:
-        """Remove the snapshots of volumes that came into being between the listing and the cut."""
-        keep = {self._root, *(f"{self._root}/{volume}" for volume in group.sizes)}
-        for snapshot in await self._storage.snapshots_named(self._root, group.id):
-            if snapshot.dataset not in keep and GROUP_NAME in snapshot.user_properties:
+    async def _cut_of(self, group: Group) -> list[Snapshot]:
+        snapshots = await self._storage.snapshots_named(self._root, group.id)
+        return [each for each in snapshots if each.createtxg == group.createtxg]
+
+    async def _discard_unmarked(self, component: str, name: str) -> None:
+        """Remove a cut that an interrupted attempt left: its members are not known, and its instant is long past."""
+        root = await self._storage.dataset(self._root)
+        if root is None or root.user_properties.get(intent_key(component)) != name:
+            return
+        snapshots = await self._storage.snapshots_named(self._root, component)
+        record = next((each for each in snapshots if each.dataset == self._root), None)
+        if record is not None:
+            stale = [each for each in snapshots if each.createtxg == record.createtxg]
+            for snapshot in sorted(stale, key=lambda each: each.dataset == self._root):
                 await self._storage.delete_snapshot(snapshot.id)
 
-    async def delete(self, group: Group) -> None:
-        """Destroy all members, then the record.
-
-        Raises:
-            FailedPrecondition: a volume restored from a member depends on it; nothing was removed.
-        """
-        snapshots = await self._storage.snapshots_named(self._root, group.id)
-        mine = [each for each in snapshots if each.user_properties.get(GROUP_NAME) == group.name]
-        for snapshot in mine:
-            if snapshot.clones:
-                clones = ", ".join(clone.rpartition("/")[2] for clone in snapshot.clones)
-                raise FailedPrecondition(f"group {group.id} is in use: volume {clones} depends on {snapshot.id}")
-        for snapshot in sorted(mine, key=lambda each: each.dataset == self._root):
-            await self._storage.delete_snapshot(snapshot.id)
+    async def _forget_intent(self, component: str) -> None:
+        root = await self._storage.dataset(self._root)
+        if root is not None and intent_key(component) in root.user_properties:
+            await self._storage.update_dataset(self._root, remove_properties=[intent_key(component)])
 
 
 def _group_of(record: Snapshot) -> Group | None:
@@ -137,4 +176,4 @@ def _group_of(record: Snapshot) -> Group | None:
     name = own.get(GROUP_NAME, "")
     if not name or component_for(name) != record.name:
         return None
-    return Group(name, own.get(GROUP_PARAMETERS, ""), record.created_s, group_members(record))
+    return Group(name, own.get(GROUP_PARAMETERS, ""), record.created_s, record.createtxg, group_members(record))

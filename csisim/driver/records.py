@@ -23,6 +23,7 @@ GROUP_NAME = "csisim:group_name"
 GROUP_MEMBERS = "csisim:group_members"
 GROUP_PARAMETERS = "csisim:group_parameters"
 CLONE_FOR = "csisim:clone_for"
+_INTENT = "csisim:group-"
 _NODE = "csisim:node-"
 _PUBLISH = "csisim:publish-"
 _SHARED = "shared:"
@@ -95,6 +96,11 @@ def volume_of(dataset: Dataset) -> Volume | None:
     )
 
 
+def intent_key(component: str) -> str:
+    """The property of the root dataset that says a group snapshot is being cut; its value is the group's name."""
+    return _INTENT + component
+
+
 def node_key(node_id: str) -> str:
     """The property that says a volume is published on this node; its value is the node id."""
     return _NODE + _digest(node_id)
@@ -118,20 +124,17 @@ def snapshot_of(snapshot: Snapshot) -> SnapshotId | None:
     name = snapshot.user_properties.get(SNAPSHOT_NAME, "")
     if parsed is None or snapshot.deferred or component_for(name) != parsed.snapshot:
         return None
-    if GROUP_NAME in snapshot.user_properties and parsed.volume not in group_members(snapshot):
-        return None  # caught in a group's cut without being a member
     return parsed
 
 
 def captured_size(snapshot: Snapshot) -> int:
     """The capacity that the source volume had when it was cut, in bytes."""
-    in_group = group_members(snapshot).get(snapshot.dataset.rpartition("/")[2])
     text = snapshot.user_properties.get(CAPACITY, "")
-    return in_group or (int(text) if text.isascii() and text.isdigit() else snapshot.volsize_bytes)
+    return int(text) if text.isascii() and text.isdigit() else snapshot.volsize_bytes
 
 
 def group_members(snapshot: Snapshot) -> dict[str, int]:
-    """Capacities in bytes by volume id of the group that the snapshot was cut with; empty for none."""
+    """Capacities in bytes by volume id, of the group that the snapshot is the record of; empty for none."""
     text = snapshot.user_properties.get(GROUP_MEMBERS, "")
     if not text:
         return {}

@@ -206,15 +206,23 @@ class Storage:
         filters = [*([["id", ">", after]] if after else []), ["id", "^", prefix]]
         return [_snapshot(row) for row in await self._paged("pool.snapshot.query", filters, limit, {})]
 
-    async def create_snapshot(
-        self, dataset_id: str, name: str, user_properties: Mapping[str, str], *, recursive: bool = False,
-        exclude: Sequence[str] = (),
-    ) -> Snapshot:  # fmt: skip
-        """Cut a snapshot; `recursive` cuts all descendants but the excluded ones at the same instant."""
-        data: dict[str, Any] = {"dataset": dataset_id, "name": name, "properties": dict(user_properties)}
-        if recursive:
-            data |= {"recursive": True, "exclude": list(exclude)}
+    async def create_snapshot(self, dataset_id: str, name: str, user_properties: Mapping[str, str]) -> Snapshot:
+        """Cut a snapshot that carries its user properties from the start."""
+        data = {"dataset": dataset_id, "name": name, "properties": dict(user_properties)}
         return _snapshot(await self.nas.call("pool.snapshot.create", data))
+
+    async def create_snapshots(self, parent: str, name: str, exclude: Sequence[str]) -> Snapshot:
+        """Cut `parent` and everything below it but the excluded datasets, at one instant; gives the parent's snapshot.
+
+        The NAS takes no properties together with exclusions.
+        """
+        data = {"dataset": parent, "name": name, "recursive": True, "exclude": list(exclude)}
+        return _snapshot(await self.nas.call("pool.snapshot.create", data))
+
+    async def update_snapshot(self, snapshot_id: str, set_properties: Mapping[str, str]) -> Snapshot:
+        """Set user properties of a snapshot."""
+        data = {"user_properties_update": _pairs(set_properties)}
+        return _snapshot(await self.nas.call("pool.snapshot.update", snapshot_id, data))
 
     async def delete_snapshot(self, snapshot_id: str, *, defer: bool = False) -> None:
         """Destroy a snapshot, or with `defer` as soon as its last clone goes; missing is fine."""

@@ -68,6 +68,9 @@ def create(ctx: Ctx, data: dict[str, Any]) -> dict[str, Any]:
             raise invalid(f"snapshot_create.properties.{key:.100}", "User property needs a colon (:) in its name")
     if data["exclude"] and not data["recursive"]:
         raise invalid("snapshot_create.exclude", "This option has no sense for non-recursive snapshots")
+    for key in ("vmware_sync", "properties"):
+        if data["exclude"] and data[key]:
+            raise invalid(f"snapshot_create.{key}", "This option is not supported when excluding datasets")
     row = space.find(ctx.db, data["dataset"])
     if row is None:
         raise CallError(f"Failed to snapshot {name}: Dataset {data['dataset']} not found")

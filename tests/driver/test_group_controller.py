@@ -4,6 +4,7 @@ import pytest
 from grpc import StatusCode
 
 from csisim.pb import csi_pb2 as pb
+from fake_truenas.nas import NO_REPLY
 from tests.support.rig import GIB, create, from_snapshot
 
 
@@ -125,3 +126,44 @@ async def test_a_volume_that_appears_during_the_cut_is_no_member(rig):
     await rig.rpc(group("g", "a", "b"))
 
     assert "tank/csi/late@g" not in await rig.names("pool.snapshot.query")
+
+
+async def cut_before(call, _proceed):
+    call.connection.abort()
+
+
+async def cut_after(call, proceed):
+    await proceed()
+    call.connection.abort()
+    return NO_REPLY
+
+
+@pytest.mark.usefixtures("volumes")
+@pytest.mark.parametrize("act", [cut_before, cut_after])
+@pytest.mark.parametrize("method", ["pool.dataset.update", "pool.snapshot.create", "pool.snapshot.update"])
+@pytest.mark.parametrize("nth", [1, 2, 3])
+async def test_a_creation_cut_off_anywhere_is_completed_by_the_repeat(rig, method, act, nth):
+    passed = 0
+
+    async def act_on_nth(call, proceed):
+        nonlocal passed
+        passed += 1
+        return await (act(call, proceed) if passed == nth else proceed())
+
+    rig.on_call(method, act_on_nth, times=nth)
+    await rig.rpc.code(group("g", "a", "b"))
+    made = (await rig.rpc(group("g", "a", "b"))).group_snapshot
+
+    rows = await rig.ask("pool.snapshot.query", [], {})
+    assert sorted(row["id"] for row in rows) == ["tank/csi/a@g", "tank/csi/b@g", "tank/csi@g"]
+    assert len({row["createtxg"] for row in rows}) == 1
+    listed = (await rig.rpc(pb.ListSnapshotsRequest())).entries
+    assert [(each.snapshot.snapshot_id, each.snapshot.group_snapshot_id) for each in listed] == [
+        ("a@g", "g"),
+        ("b@g", "g"),
+    ]
+    assert (await rig.rpc(get("g"))).group_snapshot == made
+    await rig.rpc(delete("g"))
+    assert await rig.names("pool.snapshot.query") == []
+    root = (await rig.ask("pool.dataset.query", [["id", "=", "tank/csi"]], {}))[0]
+    assert root["user_properties"] == {}

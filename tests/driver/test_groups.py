@@ -37,6 +37,7 @@ async def test_a_snapshot_of_the_root_that_is_no_group_is_left_alone(rig, groups
 async def test_a_name_that_zfs_cannot_carry_is_kept_and_compared(rig, groups):
     volume = await rig.volumes.get("a", "a")
     made = await groups.create("Group/One", [volume], "p")
+    await groups.complete(made)
 
     assert made.id == component_for("Group/One")
     assert await groups.find(made.id) == made

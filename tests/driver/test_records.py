@@ -52,10 +52,9 @@ def test_a_member_list_that_cannot_be_read_names_nobody(text):
     assert group_members(replace(SNAPSHOT, user_properties={"csisim:group_members": text})) == {}
 
 
-def test_sizes_come_from_the_group_the_property_or_the_zvol():
+def test_sizes_come_from_the_property_or_the_zvol():
     assert captured_size(SNAPSHOT) == 9
     assert captured_size(replace(SNAPSHOT, user_properties={"csisim:capacity_bytes": "3"})) == 3
-    assert captured_size(replace(SNAPSHOT, user_properties={"csisim:group_members": '{"v": 4}'})) == 4
 
 
 def test_every_part_of_a_publication_counts():

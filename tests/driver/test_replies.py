@@ -41,6 +41,6 @@ def test_a_snapshot_has_a_time_with_its_fraction():
 
 
 def test_a_group_lists_its_members_by_volume():
-    message = group_message(Group("g", "", 5.0, {"b": 2, "a": 1}))
+    message = group_message(Group("g", "", 5.0, 1, {"b": 2, "a": 1}))
 
     assert [(each.snapshot_id, each.size_bytes) for each in message.snapshots] == [("a@g", 1), ("b@g", 2)]
