@@ -4,14 +4,15 @@ Usage: python3 tools/setup_venv.py .venv requirements.txt
 """
 
 import hashlib
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import urllib.request
 import venv
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 11)
@@ -50,19 +51,36 @@ def works(command: list[str]) -> bool:
     return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
+class Links(HTMLParser):
+    """The links of an index page (PEP 503): file name to address with its hash."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, str] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep the wheels that were not withdrawn."""
+        attributes = dict(attrs)
+        href = attributes.get("href") or ""
+        name = urlsplit(href).path.rpartition("/")[2]
+        if tag == "a" and name.endswith("-py3-none-any.whl") and "data-yanked" not in attributes:
+            self.found[name] = href
+
+
 def fetch_pip(work: Path) -> Path:
     """Download pip's newest wheel, check its hash, and return it: a wheel of pip runs as it is."""
-    index = os.environ.get("PIP_INDEX_URL", DEFAULT_INDEX).rstrip("/")
-    request = urllib.request.Request(f"{index}/pip/", headers={"Accept": "application/vnd.pypi.simple.v1+json"})
-    with urllib.request.urlopen(request, timeout=60) as reply:
-        files = json.load(reply)["files"]
-    wheels = [file for file in files if file["filename"].endswith("-py3-none-any.whl") and not file.get("yanked")]
-    newest = max(wheels, key=lambda file: version(file["filename"]))
-    with urllib.request.urlopen(urllib.request.urljoin(f"{index}/pip/", newest["url"]), timeout=120) as reply:
+    page = f"{os.environ.get('PIP_INDEX_URL', DEFAULT_INDEX).rstrip('/')}/pip/"
+    links = Links()
+    with urllib.request.urlopen(page, timeout=60) as reply:
+        links.feed(reply.read().decode())
+    if not links.found:
+        sys.exit(f"{page} lists no wheel of pip; install pip, or set PIP_INDEX_URL to a package index")
+    name = max(links.found, key=version)
+    with urllib.request.urlopen(urljoin(page, links.found[name]), timeout=120) as reply:
         body = reply.read()
-    if hashlib.sha256(body).hexdigest() != newest["hashes"]["sha256"]:
-        sys.exit(f"{newest['filename']} from {index} does not have the hash that the index states; try again")
-    wheel = work / newest["filename"]
+    if urlsplit(links.found[name]).fragment != f"sha256={hashlib.sha256(body).hexdigest()}":
+        sys.exit(f"{name} does not have the hash that {page} states; try again")
+    wheel = work / name
     wheel.write_bytes(body)
     return wheel
 

@@ -72,3 +72,10 @@ def test_the_call_record_has_the_shape_that_test_tools_parse():
         "FullError": {"code": 10, "message": "busy"},
     }
     assert (fine["Response"], fine["Error"], fine["FullError"]) == ({}, "", None)
+
+
+def test_mount_flags_may_hold_credentials_and_are_taken_out():
+    mount = csi.VolumeCapability.MountVolume(fs_type="ext4", mount_flags=["username=ada", "password=hunter2"])
+    request = csi.NodeStageVolumeRequest(volume_capability=csi.VolumeCapability(mount=mount))
+
+    assert stripped(request)["volume_capability"]["mount"] == {"fs_type": "ext4", "mount_flags": STRIPPED}
