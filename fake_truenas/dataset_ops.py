@@ -230,7 +230,7 @@ def rename(ctx: Ctx, row: Row, new_name: str, parent: Row) -> None:
     """Give a dataset and all below it another name, perhaps under another parent of the same pool.
 
     Raises:
-        CallError: EBUSY if something uses it.
+        CallError: EBUSY if something uses it; a dataset or snapshot below would have too long a name.
     """
     db, old = ctx.db, row["name"]
     tree = [
@@ -238,6 +238,8 @@ def rename(ctx: Ctx, row: Row, new_name: str, parent: Row) -> None:
         *db.rows("select * from dataset where name > ? and name < ? order by name", space.descendants_range(old)),
     ]
     for one in tree:
+        if _longest_name(ctx, one) + len(new_name) - len(old) > zfs.MAX_NAME:
+            raise CallError(f"Failed to rename dataset: cannot rename '{old}': dataset name is too long")
         if any(hook.busy(ctx, one["name"]) for hook in ctx.nas.hooks):
             raise CallError(f"Failed to rename dataset: cannot rename '{one['name']}': dataset is busy", EBUSY)
     charged = zfs.charged_bytes(row)
@@ -255,6 +257,12 @@ def rename(ctx: Ctx, row: Row, new_name: str, parent: Row) -> None:
         ctx.emit(COLLECTION, "added", name)
     if parent["pk"] != row["parent"]:
         space.reinherit(db, new_name, parent["pk"])
+
+
+def _longest_name(ctx: Ctx, row: Row) -> int:
+    """Length of a dataset's name, or of the longest of its snapshots'."""
+    snapshots = ctx.db.value("select max(length(name)) from snapshot where dataset = ?", (row["pk"],))
+    return max(len(row["name"]), snapshots or 0)
 
 
 def set_local(ctx: Ctx, row: Row, settings: Mapping[str, str], inherited: Sequence[str]) -> None:

@@ -17,7 +17,9 @@ class Events:
         return collection in self._listeners or "*" in self._listeners
 
     def subscribe(self, session: Session, subscription_id: str, collection: str) -> None:
-        """Add a subscription."""
+        """Add a subscription; one for a connection that is gone would never end, so it is not kept."""
+        if session.connection is None:
+            return
         session.subscriptions[subscription_id] = collection
         self._listeners.setdefault(collection, {})[subscription_id] = session
 

@@ -165,9 +165,14 @@ class Jobs:
         self._event(job, "changed")
 
     def close(self) -> None:
-        """Cancel what runs; nothing is announced any more."""
-        for job in self._by_id.values():
-            if job.task is not None:
+        """Abort what waits and what runs; a job that has not begun never will."""
+        self._queues.clear()  # first, because a job that ends starts the next one of its lock
+        for job in list(self._by_id.values()):
+            if job.state == "WAITING":
+                if job.task is not None:
+                    job.task.cancel()
+                self._finish(job, "ABORTED", failure=CallError("Job aborted"))
+            elif job.task is not None:
                 job.task.cancel()
 
     def _start(self, job: JobRun) -> None:

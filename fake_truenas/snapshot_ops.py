@@ -138,6 +138,8 @@ def _new_clone(ctx: Ctx, snapshot: Row, name: str, properties: Mapping[str, str]
         elif key in SIZE_COLUMNS and not (source["type"] == "VOLUME" and key in {"quota", "refquota"}):
             sizes[key] = _size(key, value)
         elif key in BY_ZFS_NAME:
+            if not (BY_ZFS_NAME[key].volume if source["type"] == "VOLUME" else BY_ZFS_NAME[key].filesystem):
+                raise CallError(f"Failed to clone snapshot: '{key}' does not apply to datasets of this type")
             local[key] = _setting(key, value)
         elif key not in _IGNORED_ON_CLONE:
             raise CallError(f"Failed to clone snapshot: invalid property '{key:.100}'")
@@ -194,13 +196,15 @@ def rollback(ctx: Ctx, snapshot: Row, *, recursive: bool, recursive_clones: bool
         listed = "\n".join(row["name"] for row in newer)
         raise CallError(f"{failed}: more recent snapshots or bookmarks exist\nuse '-r' to force deletion of:\n{listed}")
     for row in newer:
-        for dependent in db.rows("select * from dataset where origin = ? order by name", (row["pk"],)):
+        # Looked up each time: a clone may lie below another one and go with it.
+        while dependent := db.one("select * from dataset where origin = ? order by name limit 1", (row["pk"],)):
             if not recursive_clones:
                 raise CallError(
                     f"{failed}: clones of previous snapshots exist\nuse '-R' to destroy: {dependent['name']}"
                 )
             dataset_ops.destroy(ctx, dependent, recursive=True)
-        delete(ctx, row, defer=False)
+        if find(ctx, row["name"]) is not None:  # a deferred one has gone with its last clone
+            delete(ctx, row, defer=False)
     current = space.by_pk(db, dataset)
     if any(hook.busy(ctx, current["name"]) for hook in ctx.nas.hooks):
         raise CallError(f"{failed}: dataset is busy", EBUSY)

@@ -35,7 +35,7 @@ def test_nested_messages_enums_lists_and_maps_become_plain_data():
         parameters={"protocol": "iscsi"},
         volume_capabilities=[
             csi.VolumeCapability(
-                mount=csi.VolumeCapability.MountVolume(fs_type="ext4", mount_flags=["noatime"]),
+                mount=csi.VolumeCapability.MountVolume(fs_type="ext4"),
                 access_mode=csi.VolumeCapability.AccessMode(mode="SINGLE_NODE_WRITER"),
             )
         ],
@@ -45,9 +45,7 @@ def test_nested_messages_enums_lists_and_maps_become_plain_data():
         "name": "pvc-1",
         "capacity_range": {"required_bytes": 1 << 40},
         "parameters": {"protocol": "iscsi"},
-        "volume_capabilities": [
-            {"mount": {"fs_type": "ext4", "mount_flags": ["noatime"]}, "access_mode": {"mode": "SINGLE_NODE_WRITER"}}
-        ],
+        "volume_capabilities": [{"mount": {"fs_type": "ext4"}, "access_mode": {"mode": "SINGLE_NODE_WRITER"}}],
     }
 
 

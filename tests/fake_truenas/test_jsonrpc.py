@@ -8,8 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fake_truenas.errors import CallError, Invalid, TooManyCalls, ValidationErrors, does_not_exist
-from fake_truenas.jsonrpc import Refusal, Request, notification, parse, refusal_reply, result_reply
+from fake_truenas.jsonrpc import Refusal, Request, notification, parse, result_reply
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -61,38 +60,6 @@ def test_booleans_are_not_ids() -> None:
     refusal = parse('{"jsonrpc":"2.0","id":true,"method":"m"}')
     assert isinstance(refusal, Refusal)
     assert orjson.loads(refusal.reply or b"")["error"]["code"] == -32600
-
-
-def test_a_call_error_carries_its_text_only_in_data() -> None:
-    reply = orjson.loads(refusal_reply(1, CallError("cannot destroy 'x': dataset is busy", 16)))
-    assert reply["error"]["code"] == -32001
-    assert reply["error"]["message"] == "Method call error"
-    data = reply["error"]["data"]
-    assert (data["error"], data["errname"], data["extra"]) == (16, "EBUSY", None)
-    assert data["reason"] == "[EBUSY] cannot destroy 'x': dataset is busy"
-    assert "trace" in data
-
-
-def test_validation_errors_hide_the_true_errno_in_extra_and_reason() -> None:
-    error = ValidationErrors([Invalid("data.name", "Field required"), Invalid("pool_x.y", "exists", 17)])
-    reply = orjson.loads(refusal_reply("i", error))["error"]
-    assert (reply["code"], reply["message"]) == (-32602, "Invalid params")
-    assert (reply["data"]["error"], reply["data"]["errname"]) == (22, "EINVAL")
-    assert reply["data"]["extra"] == [["data.name", "Field required", 22], ["pool_x.y", "exists", 17]]
-    assert reply["data"]["reason"] == "[EINVAL] data.name: Field required\n[EEXIST] pool_x.y: exists\n"
-
-
-def test_a_missing_instance_reads_as_on_the_real_server() -> None:
-    data = orjson.loads(refusal_reply(1, does_not_exist("PoolDataset", "tank/x")))["error"]["data"]
-    assert data["reason"] == "[ENOENT] None: PoolDataset tank/x does not exist\n"
-    assert data["extra"] == [[None, "PoolDataset tank/x does not exist", 2]]
-
-
-def test_protocol_errors_have_no_data() -> None:
-    assert orjson.loads(refusal_reply(1, TooManyCalls()))["error"] == {
-        "code": -32000,
-        "message": "Maximum number of concurrent calls (20) has exceeded",
-    }
 
 
 def test_a_notification_has_no_id() -> None:

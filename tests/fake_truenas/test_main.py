@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from websockets.asyncio.client import connect
 
 from fake_truenas.__main__ import app, parse_listen, parse_pool
-from fake_truenas.config import NasConfig, Pool
+from fake_truenas.config import Pool
 from tests.fake_truenas.rpc import KEY, Client, make_nas
 
 
@@ -159,9 +159,3 @@ def test_wrong_pools_are_refused_by_the_command_too(text: str) -> None:
         parse_pool(text)
     result = CliRunner().invoke(app, ["--pool", text, "--api-key", "1-x"])
     assert result.exit_code == 2
-
-
-def test_a_config_without_pools_or_key_or_with_a_pool_twice_is_refused() -> None:
-    for wrong in ({"pools": ()}, {"api_key": ""}, {"pools": (Pool("a", 1 << 30), Pool("a", 1 << 30))}):
-        with pytest.raises(ValueError, match=r"pool|API key"):
-            NasConfig(**{"api_key": "1-x", **wrong})

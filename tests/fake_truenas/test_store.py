@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from fake_truenas import Pool
 from fake_truenas.errors import ValidationErrors
 from fake_truenas.store import Store, StoreError
 from tests.fake_truenas.rpc import GIB, make_nas
@@ -52,17 +51,6 @@ def test_data_of_another_version_is_refused_with_what_to_do(tmp_path: Path) -> N
     connection.close()
     with pytest.raises(StoreError, match=r"schema version 99, this program needs .*use another --data-dir"):
         make_nas(tmp_path)
-
-
-def test_pools_of_a_kept_store_may_grow_and_be_added_but_not_shrink_or_vanish(tmp_path: Path) -> None:
-    make_nas(tmp_path, pools=(Pool("tank", 1 << 36),)).close()
-    grown = make_nas(tmp_path, pools=(Pool("tank", 1 << 37), Pool("flash", 1 << 36)))
-    assert [row["size"] for row in grown.call_direct("pool.query")] == [1 << 37, 1 << 36]
-    grown.close()
-    with pytest.raises(StoreError, match="also has pool flash"):
-        make_nas(tmp_path, pools=(Pool("tank", 1 << 37),))
-    with pytest.raises(StoreError, match="cannot shrink"):
-        make_nas(tmp_path, pools=(Pool("tank", 1 << 36), Pool("flash", 1 << 36)))
 
 
 def test_a_refused_call_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fake_truenas import properties, zfs
+from fake_truenas import zfs
 
 EMPTY = dict.fromkeys(
     ("referenced", "head", "uniq", "snaps", "child", "quota", "refquota", "reservation", "refreservation"), 0
@@ -75,19 +75,6 @@ def test_sizes_print_as_zfs_prints_them(size: int, text: str) -> None:
 def test_a_thick_volume_reserves_slightly_more_than_its_size() -> None:
     assert zfs.zvol_refreservation_bytes(1 << 30, 16384) == (1 << 30) + 2 * (7 + 64 + 1) * 131072
     assert zfs.zvol_refreservation_bytes(16384, 16384) == 16384 + 2 * 7 * 131072
-
-
-@pytest.mark.parametrize(
-    ("text", "size"), [("16K", 16384), ("512B", 512), ("1g", 1 << 30), (" 7 ", 7), ("1E", 1 << 60)]
-)
-def test_sizes_are_read(text: str, size: int) -> None:
-    assert properties.parse_size(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "K", "1.5G", "-1", "1KK", "\u0661", "9" * 30, "none"])
-def test_what_is_not_a_size(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a size"):
-        properties.parse_size(text)
 
 
 def test_where_a_dataset_lies() -> None:

@@ -78,7 +78,3 @@ async def test_a_call_sent_before_the_login_reply_may_be_judged_unauthenticated(
     await client.close()
     await server.close()
     nas.close()
-
-
-def test_the_key_is_not_in_the_config_text(nas: Nas) -> None:
-    assert KEY not in repr(nas.config)

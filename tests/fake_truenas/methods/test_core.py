@@ -1,73 +1,9 @@
-"""core.*: options, subscriptions and jobs over a real socket."""
+"""core.*: options and bulk over a real socket."""
 
-import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
-from websockets.asyncio.client import connect
-
 from fake_truenas import Nas
-from fake_truenas.context import Ctx
-from fake_truenas.errors import CallError, invalid
-from fake_truenas.jobs import JobRun
-from fake_truenas.methods import default_registry
-from fake_truenas.registry import Job, Namespace, Registry
-from fake_truenas.schema import Field, Str
-from tests.fake_truenas.rpc import KEY, Client, make_nas
-
-work = Namespace("work")
-GATES: dict[str, asyncio.Event] = {}
-
-
-@work.method("locked", Field("name", Str()), job=Job(lock=lambda _: "the-lock", abortable=True))
-async def locked(ctx: Ctx, job: JobRun, name: str) -> str:
-    job.progress(50, "half")
-    await GATES[name].wait()
-    return name
-
-
-@work.method("single", Field("name", Str()), job=Job(lock=lambda name: name, queue=0))
-async def single(ctx: Ctx, job: JobRun, name: str) -> None:
-    await GATES[name].wait()
-
-
-@work.method("fail", Field("how", Str()), job=Job(description=lambda how: f"fails by {how}"))
-async def fail(ctx: Ctx, job: JobRun, how: str) -> None:
-    if how == "validation":
-        raise invalid("data.x", "is wrong", 17)
-    if how == "call":
-        raise CallError("no", 5)
-    raise ZeroDivisionError("oops")
-
-
-@pytest.fixture
-async def worker() -> AsyncIterator[tuple[Nas, Client]]:
-    GATES.clear()
-    GATES.update({name: asyncio.Event() for name in "abc"})
-    base = default_registry()
-    registry = Registry([work])
-    registry.methods.update(base.methods)
-    registry.tables.extend(base.tables)
-    nas = make_nas(registry=registry)
-    server = await nas.serve("127.0.0.1", 0)
-    client = Client(await connect(server.url, proxy=None))
-    await client.call("auth.login_with_api_key", KEY)
-    yield nas, client
-    await client.close()
-    await server.close()
-    nas.close()
-    await asyncio.sleep(0)
-
-
-async def job(client: Client, job_id: int) -> Any:
-    return await client.call("core.get_jobs", [["id", "=", job_id]], {"get": True})
-
-
-async def event(client: Client) -> tuple[Any, ...]:
-    params = (await client.events.get())["params"]
-    fields = params["fields"]
-    return params["msg"], params["id"], fields["state"], fields["progress"]["percent"]
+from tests.fake_truenas.rpc import Client
 
 
 async def test_set_options_ignores_unknown_keys_and_answers_all(dial: Any) -> None:
@@ -76,83 +12,6 @@ async def test_set_options_ignores_unknown_keys_and_answers_all(dial: Any) -> No
         "legacy_jobs": False, "private_methods": False, "py_exceptions": False,
     }  # fmt: skip
     assert (await client.refused("core.set_options", {"legacy_jobs": 1})).code == -32602
-
-
-async def test_a_job_answers_with_its_id_and_ends_with_events(worker: tuple[Nas, Client]) -> None:
-    _, client = worker
-    await client.call("core.subscribe", "core.get_jobs")
-    job_id = await client.call("work.locked", "a")
-    assert job_id == 1
-    assert [await event(client) for _ in range(3)] == [
-        ("added", 1, "WAITING", 0), ("changed", 1, "RUNNING", 0), ("changed", 1, "RUNNING", 50),
-    ]  # fmt: skip
-    running = await job(client, job_id)
-    assert (running["state"], running["time_finished"], running["progress"]["description"]) == ("RUNNING", None, "half")
-    assert (running["method"], running["arguments"], running["abortable"]) == ("work.locked", ["a"], True)
-    GATES["a"].set()
-    assert await event(client) == ("changed", 1, "SUCCESS", 100)
-    done = await job(client, job_id)
-    assert (done["result"], done["time_finished"], done["exc_info"]) == ("a", {"$date": 1_700_000_000_000}, None)
-
-
-async def test_without_legacy_jobs_the_reply_is_the_jobs_outcome(worker: tuple[Nas, Client]) -> None:
-    _, client = worker
-    await client.call("core.set_options", {"legacy_jobs": False})
-    await client.call("core.subscribe", "core.get_jobs")
-    future = await client.start("work.locked", "a")
-    added = (await client.events.get())["params"]["fields"]
-    assert added["message_ids"] == [3 + 1]
-    GATES["a"].set()
-    assert (await future)["result"] == "a"
-    error = await client.refused("work.fail", "call")
-    assert (error.code, error.reason) == (-32001, "[EIO] no")
-
-
-async def test_jobs_of_one_lock_run_one_after_the_other_in_order(worker: tuple[Nas, Client]) -> None:
-    _, client = worker
-    ids = [await client.call("work.locked", name) for name in "abc"]
-    assert [(await job(client, one))["state"] for one in ids] == ["RUNNING", "WAITING", "WAITING"]
-    await client.call("core.job_abort", ids[1])
-    assert (await job(client, ids[1]))["state"] == "ABORTED"
-    GATES["a"].set()
-    wait = await client.call("core.job_wait", ids[0])
-    while (await job(client, wait))["state"] != "SUCCESS":
-        pass
-    assert (await job(client, wait))["result"] == "a"
-    assert (await job(client, ids[2]))["state"] == "RUNNING"
-    await client.call("core.job_abort", ids[2])
-    while (await job(client, ids[2]))["state"] == "RUNNING":
-        pass
-    assert (await job(client, ids[2]))["state"] == "ABORTED"
-
-
-async def test_a_lock_without_a_queue_refuses_the_second_job(worker: tuple[Nas, Client]) -> None:
-    _, client = worker
-    await client.call("work.single", "a")
-    await client.call("work.single", "b")
-    error = await client.refused("work.single", "a")
-    assert (error.data["error"], error.reason) == (16, "[EBUSY] This job is already being performed")
-    assert (await client.refused("core.job_abort", 1)).code == -32001
-
-
-@pytest.mark.parametrize(
-    ("how", "kind", "errno", "extra", "text"),
-    [
-        ("validation", "VALIDATION", None, [["data.x", "is wrong", 17]], "[EEXIST] data.x: is wrong\n"),
-        ("call", "CallError", 5, None, "[EIO] no"),
-        ("defect", "Unexpected", 22, None, "oops"),
-    ],
-)
-async def test_a_failed_job_tells_why(
-    worker: tuple[Nas, Client], how: str, kind: str, errno: Any, extra: Any, text: str
-) -> None:
-    _, client = worker
-    job_id = await client.call("work.fail", how)
-    while (found := await job(client, job_id))["state"] != "FAILED":
-        pass
-    assert (found["error"], found["description"]) == (text, f"fails by {how}")
-    info = found["exc_info"]
-    assert (info["type"], info["errno"], info["extra"]) == (kind, errno, extra)
 
 
 async def test_unknown_jobs(client: Client) -> None:
@@ -168,26 +27,3 @@ async def test_bulk_succeeds_even_where_items_fail(nas: Nas, client: Client) -> 
         None, "[EINVAL] pool_dataset_create.name: Path /mnt/tank/a already exists\n", "[EINVAL] data.name: Field required\n",
     ]  # fmt: skip
     assert statuses[0]["result"]["id"] == "tank/a"
-
-
-async def test_unsubscribing_and_leaving_end_notifications(nas: Nas, client: Client, dial: Any) -> None:
-    subscription = await client.call("core.subscribe", "pool.dataset.query")
-    other = await dial()
-    await other.call("core.subscribe", "pool.dataset.query")
-    assert await client.call("core.unsubscribe", subscription) is None
-    assert await client.call("core.unsubscribe", "no-such") is None
-    await client.call("pool.dataset.create", {"name": "tank/a"})
-    assert (await other.events.get())["params"]["id"] == "tank/a"
-    assert client.events.empty()
-    await other.close()
-    while nas.events.wanted("pool.dataset.query"):
-        await asyncio.sleep(0)
-
-
-async def test_finished_jobs_are_forgotten_after_a_thousand(worker: tuple[Nas, Client]) -> None:
-    nas, _ = worker
-    for _ in range(1005):
-        with pytest.raises(CallError):
-            await nas.call("work.fail", "call")
-    found = nas.call_direct("core.get_jobs", [], {"order_by": ["id"], "select": ["id"]})
-    assert (len(found), found[0], found[-1]) == (1000, {"id": 6}, {"id": 1005})
