@@ -16,7 +16,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "csisim/driver/grpc_types.py": "type aliases",
     "csisim/driver/mounter.py": "protocols and frozen records; tests/sim holds the implementation to them",
     "csisim/driver/services.py": "puts the services together; every test of an RPC goes through it",
-    "fake_truenas/context.py": "what handlers are given; tests/fake_truenas/methods calls every handler with it",
+    "fake_truenas/context.py": "what handlers are given; tests/fake_truenas/test_nas.py follows changes and events through it",
     "fake_truenas/session.py": "a record; tests/fake_truenas/test_server.py logs in and out",
     "fake_truenas/tables.py": "one SQL text; every test with a NAS makes these tables, test_costs.py asks its indexes",
 }

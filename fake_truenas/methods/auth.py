@@ -38,12 +38,13 @@ async def login_with_api_key(ctx: Ctx, api_key: str) -> bool:
                 Field("api_key", Str()),
                 _LOGIN_OPTIONS,
             ),
+            Obj(Field("mechanism", Enum("TOKEN_PLAIN")), Field("token", Str()), _LOGIN_OPTIONS),
         ),
     ),
     public=True,
 )
 async def login_ex(ctx: Ctx, login_data: dict[str, Any]) -> dict[str, Any]:
-    """Log in by mechanism; no password is ever right here."""
+    """Log in by mechanism; no password or token is ever right here."""
     if login_data["mechanism"] != "API_KEY_PLAIN":
         await _delay(ctx)
         return {"response_type": "AUTH_ERR"}

@@ -12,6 +12,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 
 from fake_truenas import Nas, NasConfig, Pool
+from fake_truenas.session import Session
 
 KEY = "1-" + "k" * 64
 GIB = 1 << 30
@@ -80,6 +81,21 @@ class Client:
         await self.socket.close()
         self._reader.cancel()
         await asyncio.gather(self._reader, return_exceptions=True)
+
+
+class Wire:
+    """Stands where a connection stands: keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+
+    def send_soon(self, payload: bytes) -> None:
+        self.sent.append(orjson.loads(payload)["params"])
+
+
+def listener(name: str) -> tuple[Session, Wire]:
+    wire = Wire()
+    return Session(name, wire), wire  # type: ignore[arg-type]
 
 
 class Clock:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from websockets.asyncio.client import connect
 
 from fake_truenas import Nas
@@ -78,3 +79,15 @@ async def test_a_call_sent_before_the_login_reply_may_be_judged_unauthenticated(
     await client.close()
     await server.close()
     nas.close()
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "secret"),
+    [("API_KEY_PLAIN", {"username": "truenas_admin", "api_key": "1-wrong"}),
+     ("PASSWORD_PLAIN", {"username": "truenas_admin", "password": "x"}), ("TOKEN_PLAIN", {"token": "x"})],
+)  # fmt: skip
+async def test_every_offered_mechanism_is_understood(dial: Any, mechanism: str, secret: dict[str, str]) -> None:
+    client = await dial(login=False)
+    assert mechanism in await client.call("auth.mechanism_choices")
+    assert await client.call("auth.login_ex", {"mechanism": mechanism, **secret}) == {"response_type": "AUTH_ERR"}
+    assert (await client.refused("auth.me")).data["error"] == 207

@@ -1,0 +1,36 @@
+"""Settings of a NAS: what is refused before anything is made."""
+
+import pytest
+
+from fake_truenas.config import NasConfig, Pool
+from tests.fake_truenas.rpc import KEY
+
+
+def test_a_config_without_pools_or_key_or_with_a_pool_twice_is_refused() -> None:
+    for wrong in ({"pools": ()}, {"api_key": ""}, {"pools": (Pool("a", 1 << 30), Pool("a", 1 << 30))}):
+        with pytest.raises(ValueError, match=r"pool|API key"):
+            NasConfig(**{"api_key": "1-x", **wrong})
+
+
+def test_the_key_is_not_in_the_config_text() -> None:
+    assert KEY not in repr(NasConfig(api_key=KEY))
+
+
+@pytest.mark.parametrize(
+    "name", ["", "1tank", "ta nk", "tank/a", "tänk", "t" * 51, "mirror", "raidz2", "draid1", "spares", "logs"]
+)
+def test_names_that_zfs_does_not_take_for_a_pool_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="is not valid: a letter, then letters, digits"):
+        Pool(name, 1 << 30)
+
+
+@pytest.mark.parametrize("name", ["t", "Tank_1.a:b-c", "t" * 50])
+def test_names_that_zfs_takes_for_a_pool(name: str) -> None:
+    assert NasConfig(pools=(Pool(name, 1 << 30),), api_key=KEY).pools[0].name == name
+
+
+def test_a_pool_has_at_least_64_mib_and_fits_in_sqlites_integers() -> None:
+    assert Pool("tank", 64 << 20).size_bytes == 64 << 20
+    for size_bytes in ((64 << 20) - 1, 0, -1, 1 << 62):
+        with pytest.raises(ValueError, match=f"pool tank: {size_bytes} bytes; a pool has 64 MiB or more"):
+            Pool("tank", size_bytes)
