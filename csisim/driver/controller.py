@@ -14,7 +14,7 @@ from csisim.driver.replies import snapshot_message, topology, volume_message
 from csisim.driver.requests import NODE_ID_BYTES, require, string_map
 from csisim.driver.sizes import MAXIMUM_BYTES, MINIMUM_BYTES
 from csisim.driver.snapshots import SnapshotRecord, Snapshots
-from csisim.driver.volume_id import component_for, parse_snapshot_id, parse_volume_id
+from csisim.driver.volume_id import SnapshotId, component_for, parse_snapshot_id, parse_volume_id
 from csisim.driver.volumes import Volumes
 from csisim.errors import InvalidArgument, NotFound
 from csisim.pb import csi_pb2 as pb
@@ -67,7 +67,9 @@ class ControllerService(csi_pb2_grpc.ControllerServicer):
         keys = [volume_key(component_for(wanted.name))]
         if isinstance(wanted.source, str):
             keys.append(volume_key(wanted.source))
-        async with self._locks.hold(*keys):
+        # Many volumes may be restored from one snapshot at a time, but not while it is deleted.
+        kept = [snapshot_key(wanted.source.snapshot)] if isinstance(wanted.source, SnapshotId) else []
+        async with self._locks.hold(*keys, shared=kept):
             volume = await self._provisioner.create(wanted)
             return pb.CreateVolumeResponse(volume=await self._message(volume))
 

@@ -54,7 +54,11 @@ class _Parts:
         return found[0] if found else None
 
     async def ensure(self, find: Callable[[], Awaitable[Row | None]], fields: Row, *, fresh: bool) -> Row:
-        """The row that `find` finds, created when it is not there."""
+        """The row that `find` finds, created when it is not there.
+
+        Raises:
+            AlreadyExists: the NAS has something in its place that `find` does not take for ours.
+        """
         if not fresh and (found := await find()) is not None:
             return found
 
@@ -62,9 +66,13 @@ class _Parts:
             try:
                 row: Row = await self._nas.call(f"{self._namespace}.create", fields)
             except NasRefused as error:
-                if is_existing(error) and (there := await find()) is not None:
-                    return there
-                raise
+                if not is_existing(error):
+                    raise
+                there = await find()
+                if there is None:
+                    reason = error.reason.strip()
+                    raise AlreadyExists(f"{self._namespace}: in the way, and not ours: {reason}") from error
+                return there
             return row
 
         return await self._nas.settle(create, find)
@@ -89,13 +97,13 @@ class NfsExport:
         """See `Export`. The NAS accepts a second share of one path, so an existing one must be looked for."""
         path = _mountpoint(dataset)
         fields = {"path": path, "comment": dataset.component, "maproot_user": "root", "maproot_group": "wheel"}
-        share = await self._shares.ensure(lambda: self._only_share(path), fields, fresh=fresh)
-        if not share.get("enabled", True):
-            raise FailedPrecondition(f"the share of {path} is disabled on the NAS; enable it")
+        share = await self._shares.ensure(lambda: self._only_share(path, dataset.component), fields, fresh=fresh)
+        if not share.get("enabled", True) or share.get("ro"):
+            raise FailedPrecondition(f"the share of {path} is disabled or read-only on the NAS; change it back")
 
-    async def _only_share(self, path: str) -> Row | None:
-        """The share of a path; a second one, from a create whose answer was lost and which landed late, is removed."""
-        found = await self._shares.rows(["path", "=", path])
+    async def _only_share(self, path: str, component: str) -> Row | None:
+        """Our share of a path; a second one, from a create whose answer was lost and which landed late, is removed."""
+        found = await self._shares.rows(["path", "=", path], ["comment", "=", component])
         for surplus in found[1:]:
             await self._shares.delete(surplus)
         return found[0] if found else None
@@ -152,12 +160,16 @@ class IscsiExport:
             raise FailedPrecondition("the NAS has no iSCSI portal; create one")
         group = {"portal": portals[0]["id"], "authmethod": "NONE", "auth": None}
         group["initiator"] = initiators[0]["id"] if initiators else None
-        fields = {"name": name, "mode": "ISCSI", "groups": [group]}
-        return await self._targets.ensure(lambda: self._targets.first(["name", "=", name]), fields, fresh=fresh)
+        fields = {"name": name, "alias": _alias(name), "mode": "ISCSI", "groups": [group]}
+        return await self._targets.ensure(lambda: self._our_target(name), fields, fresh=fresh)
+
+    async def _our_target(self, name: str) -> Row | None:
+        """The target of this name with the alias that only we give."""
+        return await self._targets.first(["name", "=", name], ["alias", "=", _alias(name)])
 
     async def remove(self, dataset: Dataset) -> None:
         """See `Export`: target first, so that no session can begin, then the extent."""
-        target = await self._targets.first(["name", "=", dataset.component])
+        target = await self._our_target(dataset.component)
         if target is not None:
             await self._targets.delete(target, True)
         extent = await self._extents.first(["name", "=", dataset.component])
@@ -268,6 +280,10 @@ def exports(nas: NasClient, host: str) -> Mapping[Transport, Export]:
         Transport.ISCSI: IscsiExport(nas, host),
         Transport.NVMEOF: NvmeofExport(nas, host),
     }
+
+
+def _alias(name: str) -> str:
+    return f"csisim:{name}"
 
 
 def _mountpoint(dataset: Dataset) -> str:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from csisim.driver import requests
-from csisim.driver.groups import Group, Groups
+from csisim.driver.groups import Group, Groups, snapshot_name
 from csisim.driver.grpc_types import Context
-from csisim.driver.inflight import group_key, snapshot_key, volume_key
+from csisim.driver.inflight import snapshot_key, volume_key
 from csisim.driver.records import map_digest
 from csisim.driver.replies import group_message
 from csisim.driver.requests import require, string_map
@@ -46,9 +46,12 @@ class GroupControllerService(csi_pb2_grpc.GroupControllerServicer):
         parameters = map_digest(string_map(request.parameters, "parameters"))
         component = component_for(name)
         ids = [volume_id for each in given if (volume_id := parse_volume_id(each))]
-        keys = [group_key(component), snapshot_key(component), *(volume_key(each) for each in ids)]
+        keys = [_group_key(component), *(volume_key(each) for each in ids)]
         async with self._locks.hold(*keys):
             group = await self._groups.find(component)
+            if group is not None and group.deleting:
+                await self._groups.delete(group)
+                group = None
             if group is None:
                 volumes = [await self._volumes.get(parse_volume_id(each), each) for each in given]
                 group = await self._groups.create(name, volumes, parameters)
@@ -63,13 +66,14 @@ class GroupControllerService(csi_pb2_grpc.GroupControllerServicer):
         requests.secrets(request.secrets)
         component = _component(request.group_snapshot_id)
         if component is not None:
-            group = await self._groups.find(component)
-            members = [volume_key(each) for each in group.sizes] if group else []
-            async with self._locks.hold(group_key(component), snapshot_key(component), *members):
+            # Members are held by their snapshot name, which is the group's: restoring from one holds that too.
+            async with self._locks.hold(_group_key(component)):
                 group = await self._groups.find(component)
                 if group is not None:
                     _check_members(group, request.snapshot_ids)
                     await self._groups.delete(group)
+                else:
+                    await self._groups.discard_unmarked(component)
         return pb.DeleteVolumeGroupSnapshotResponse()
 
     async def GetVolumeGroupSnapshot(
@@ -79,7 +83,7 @@ class GroupControllerService(csi_pb2_grpc.GroupControllerServicer):
         requests.secrets(request.secrets)
         component = _component(request.group_snapshot_id)
         group = await self._groups.find(component) if component else None
-        if group is None:
+        if group is None or group.deleting:
             raise NotFound(f"group snapshot {request.group_snapshot_id!r} does not exist")
         _check_members(group, request.snapshot_ids)
         return pb.GetVolumeGroupSnapshotResponse(group_snapshot=group_message(group))
@@ -88,6 +92,10 @@ class GroupControllerService(csi_pb2_grpc.GroupControllerServicer):
 def _component(given: str) -> str | None:
     """The snapshot component of a group id, or None where it cannot be one of ours: same form as a volume id."""
     return parse_volume_id(require(given, "group_snapshot_id"))
+
+
+def _group_key(group_id: str) -> str:
+    return snapshot_key(snapshot_name(group_id))
 
 
 def _compare(group: Group, name: str, volume_ids: list[str], parameters: str) -> None:

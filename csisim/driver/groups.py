@@ -5,8 +5,9 @@ Volumes that are no members are left out of the cut by name. The NAS takes no pr
     note the intent on the root dataset > cut > mark the root's snapshot > mark the members > drop the intent
 
 The root's snapshot, which is part of the cut, is the record of the group: with its mark on, the group exists, and a
-repeat completes the marks of its members. A cut that was never marked is told from somebody else's by the intent, and
-is cut anew. What belongs to one cut shares its transaction group (createtxg). The record is removed last.
+repeat completes the marks of its members. Without it, the intent tells that the cut is ours, and it is discarded. What
+belongs to one cut shares its name, which nobody else makes, and its transaction group (createtxg). A deletion is marked
+in the record before anything goes, and the record goes last.
 """
 
 import json
@@ -15,16 +16,16 @@ from dataclasses import dataclass
 
 from csisim.driver.records import (
     CAPACITY,
+    GROUP_DELETING,
     GROUP_MEMBERS,
     GROUP_NAME,
     GROUP_PARAMETERS,
-    SNAPSHOT_NAME,
     Volume,
     group_members,
     intent_key,
 )
-from csisim.driver.snapshots import SnapshotRecord
-from csisim.driver.volume_id import SnapshotId, component_for
+from csisim.driver.snapshots import SnapshotRecord, Snapshots
+from csisim.driver.volume_id import GROUP_PREFIX, SnapshotId, component_for
 from csisim.driver.volumes import Volumes
 from csisim.errors import AlreadyExists, FailedPrecondition, NasRefused, ResourceExhausted
 from csisim.truenas.storage import Snapshot, is_existing, is_out_of_space
@@ -35,26 +36,41 @@ _EXCLUDE_BYTES = 48 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group snapshot; `sizes` are the members' capacities in bytes by volume id."""
+    """A group snapshot.
+
+    Attributes:
+        name: the CO's name for it.
+        parameters: digest of its creation parameters.
+        created_s: seconds since 1970.
+        createtxg: of the cut.
+        sizes: the members' capacities in bytes by volume id.
+        deleting: a deletion has begun: to everybody but a deletion it is gone.
+    """
 
     name: str
     parameters: str
     created_s: float
     createtxg: int
     sizes: dict[str, int]
+    deleting: bool = False
 
     @property
     def id(self) -> str:
-        """The group snapshot id, which is also the snapshot component of every member."""
+        """The group snapshot id."""
         return component_for(self.name)
 
     @property
     def members(self) -> list[SnapshotRecord]:
         """The member snapshots, by volume id."""
         return [
-            SnapshotRecord(SnapshotId(volume, self.id), size, self.created_s, self.id)
+            SnapshotRecord(SnapshotId(volume, snapshot_name(self.id)), size, self.created_s, self.id)
             for volume, size in sorted(self.sizes.items())
         ]
+
+
+def snapshot_name(group_id: str) -> str:
+    """The snapshot component that the record and all members of a group share."""
+    return GROUP_PREFIX + group_id
 
 
 class Groups:
@@ -62,11 +78,12 @@ class Groups:
 
     def __init__(self, volumes: Volumes) -> None:
         self._storage = volumes.storage
+        self._snapshots = Snapshots(volumes)
         self._root = volumes.config.root_dataset
 
-    async def find(self, component: str) -> Group | None:
-        """The group as it is now, or None."""
-        record = await self._storage.snapshot(f"{self._root}@{component}")
+    async def find(self, group_id: str) -> Group | None:
+        """The group as it is now, also one that is being deleted, or None."""
+        record = await self._storage.snapshot(self._record_id(group_id))
         return _group_of(record) if record else None
 
     async def create(self, name: str, volumes: Sequence[Volume], parameters: str) -> Group:
@@ -77,47 +94,50 @@ class Groups:
             FailedPrecondition: there are too many other volumes to leave out of one cut.
             ResourceExhausted: no room.
         """
-        component = component_for(name)
-        record_id = f"{self._root}@{component}"
+        group_id = component_for(name)
         others = await self._others({volume.dataset.id for volume in volumes})
-        await self._discard_unmarked(component, name)
-        await self._storage.update_dataset(self._root, set_properties={intent_key(component): name})
-
-        async def cut() -> Snapshot:
-            return await self._storage.create_snapshots(self._root, component, others)
-
-        async def look_up() -> Snapshot | None:
-            return await self._storage.snapshot(record_id)
-
-        try:
-            await self._storage.nas.settle(cut, look_up)
-        except NasRefused as error:
-            await self._forget_intent(component)
-            if is_existing(error):
-                raise AlreadyExists(f"there is a snapshot {component!r} already that is not of this group") from error
-            if is_out_of_space(error):
-                raise ResourceExhausted(f"no room for group {name!r}: {error.reason.strip()}") from error
-            raise
+        await self.discard_unmarked(group_id)
+        if await self._storage.snapshots_named(self._root, snapshot_name(group_id)):
+            raise AlreadyExists(f"a snapshot {snapshot_name(group_id)!r} that is not of this group is in the way")
+        await self._storage.update_dataset(self._root, set_properties={intent_key(group_id): name})
         marks = {
             GROUP_NAME: name,
             GROUP_PARAMETERS: parameters,
             GROUP_MEMBERS: json.dumps({volume.id: volume.capacity_bytes for volume in volumes}, sort_keys=True),
         }
-        group = _group_of(await self._storage.update_snapshot(record_id, marks))
+        try:
+            await self._cut(group_id, others)
+            record = await self._storage.update_snapshot(self._record_id(group_id), marks)
+        except NasRefused as error:
+            await self.discard_unmarked(group_id)
+            if is_existing(error):
+                raise AlreadyExists(f"a snapshot {snapshot_name(group_id)!r} is in the way") from error
+            if is_out_of_space(error):
+                raise ResourceExhausted(f"no room for group {name!r}: {error.reason.strip()}") from error
+            raise
+        group = _group_of(record)
         if group is None:
-            raise AlreadyExists(f"snapshot {component!r} exists on the NAS and is not a group of this driver")
+            raise AlreadyExists(f"snapshot {record.id} exists on the NAS and is not a group of this driver")
         return group
+
+    async def _cut(self, group_id: str, others: Sequence[str]) -> None:
+        async def cut() -> Snapshot:
+            return await self._storage.create_snapshots(self._root, snapshot_name(group_id), others)
+
+        async def look_up() -> Snapshot | None:
+            return await self._storage.snapshot(self._record_id(group_id))
+
+        await self._storage.nas.settle(cut, look_up)
 
     async def complete(self, group: Group) -> None:
         """Mark the members that are not marked yet, and drop what the cut caught besides them."""
-        root = await self._storage.dataset(self._root)
-        if root is None or intent_key(group.id) not in root.user_properties:
+        if not await self._intends(group.id):
             return
         for snapshot in await self._cut_of(group):
             volume = snapshot.dataset.rpartition("/")[2]
             if snapshot.dataset == f"{self._root}/{volume}" and volume in group.sizes:
                 if GROUP_NAME not in snapshot.user_properties:
-                    marks = {SNAPSHOT_NAME: group.name, GROUP_NAME: group.name, CAPACITY: str(group.sizes[volume])}
+                    marks = {GROUP_NAME: group.name, CAPACITY: str(group.sizes[volume])}
                     await self._storage.update_snapshot(snapshot.id, marks)
             elif snapshot.dataset != self._root:
                 # A volume that came into being between the listing and the cut.
@@ -128,16 +148,34 @@ class Groups:
         """Destroy all members, then the record.
 
         Raises:
-            FailedPrecondition: a volume restored from a member depends on it; nothing was removed.
+            FailedPrecondition: a volume restored from a member depends on it, or a member is held; nothing was removed.
         """
         mine = await self._cut_of(group)
         for snapshot in mine:
-            if snapshot.clones:
+            if snapshot.clones or snapshot.held:
                 clones = ", ".join(clone.rpartition("/")[2] for clone in snapshot.clones)
-                raise FailedPrecondition(f"group {group.id} is in use: volume {clones} depends on {snapshot.id}")
-        await self._forget_intent(group.id)
+                reason = f"volume {clones} depends on" if clones else "somebody holds"
+                raise FailedPrecondition(f"group {group.id} is in use: {reason} {snapshot.id}")
+        if not group.deleting:
+            await self._storage.update_snapshot(self._record_id(group.id), {GROUP_DELETING: "yes"})
         for snapshot in sorted(mine, key=lambda each: each.dataset == self._root):
-            await self._storage.delete_snapshot(snapshot.id)
+            await self._snapshots.destroy(snapshot.id)
+        await self._forget_intent(group.id)
+
+    async def discard_unmarked(self, group_id: str) -> None:
+        """Remove a cut that an interrupted creation left: its members are not known, and its instant is past."""
+        if not await self._intends(group_id):
+            return
+        snapshots = await self._storage.snapshots_named(self._root, snapshot_name(group_id))
+        record = next((each for each in snapshots if each.dataset == self._root), None)
+        if record is not None and GROUP_NAME not in record.user_properties:
+            stale = [each for each in snapshots if each.createtxg == record.createtxg]
+            for snapshot in sorted(stale, key=lambda each: each.dataset == self._root):
+                await self._snapshots.destroy(snapshot.id)
+        await self._forget_intent(group_id)
+
+    def _record_id(self, group_id: str) -> str:
+        return f"{self._root}@{snapshot_name(group_id)}"
 
     async def _others(self, members: set[str]) -> list[str]:
         """All datasets below the root that are to stay out of the cut."""
@@ -149,31 +187,29 @@ class Groups:
         return others
 
     async def _cut_of(self, group: Group) -> list[Snapshot]:
-        snapshots = await self._storage.snapshots_named(self._root, group.id)
+        snapshots = await self._storage.snapshots_named(self._root, snapshot_name(group.id))
         return [each for each in snapshots if each.createtxg == group.createtxg]
 
-    async def _discard_unmarked(self, component: str, name: str) -> None:
-        """Remove a cut that an interrupted attempt left: its members are not known, and its instant is long past."""
+    async def _intends(self, group_id: str) -> bool:
         root = await self._storage.dataset(self._root)
-        if root is None or root.user_properties.get(intent_key(component)) != name:
-            return
-        snapshots = await self._storage.snapshots_named(self._root, component)
-        record = next((each for each in snapshots if each.dataset == self._root), None)
-        if record is not None:
-            stale = [each for each in snapshots if each.createtxg == record.createtxg]
-            for snapshot in sorted(stale, key=lambda each: each.dataset == self._root):
-                await self._storage.delete_snapshot(snapshot.id)
+        return root is not None and intent_key(group_id) in root.user_properties
 
-    async def _forget_intent(self, component: str) -> None:
-        root = await self._storage.dataset(self._root)
-        if root is not None and intent_key(component) in root.user_properties:
-            await self._storage.update_dataset(self._root, remove_properties=[intent_key(component)])
+    async def _forget_intent(self, group_id: str) -> None:
+        if await self._intends(group_id):
+            await self._storage.update_dataset(self._root, remove_properties=[intent_key(group_id)])
 
 
 def _group_of(record: Snapshot) -> Group | None:
     """The group in a snapshot of the root dataset, or None where it is not a record of ours."""
     own = record.user_properties
     name = own.get(GROUP_NAME, "")
-    if not name or component_for(name) != record.name:
+    if not name or snapshot_name(component_for(name)) != record.name:
         return None
-    return Group(name, own.get(GROUP_PARAMETERS, ""), record.created_s, record.createtxg, group_members(record))
+    return Group(
+        name=name,
+        parameters=own.get(GROUP_PARAMETERS, ""),
+        created_s=record.created_s,
+        createtxg=record.createtxg,
+        sizes=group_members(record),
+        deleting=GROUP_DELETING in own,
+    )

@@ -10,7 +10,6 @@ from csisim.driver.parameters import VolumeParameters, mutable_parameters, volum
 from csisim.driver.records import (
     CAPACITY,
     CLONE_FOR,
-    CLONE_PREFIX,
     PARAMETERS,
     PROTOCOL,
     SOURCE,
@@ -22,7 +21,7 @@ from csisim.driver.records import (
 )
 from csisim.driver.requests import CapacityRange, CreateVolume
 from csisim.driver.sizes import choose_size
-from csisim.driver.volume_id import SnapshotId, component_for
+from csisim.driver.volume_id import CLONE_PREFIX, SnapshotId, component_for
 from csisim.driver.volumes import Volumes
 from csisim.errors import (
     AlreadyExists,
@@ -34,7 +33,7 @@ from csisim.errors import (
     OutOfRange,
     ResourceExhausted,
 )
-from csisim.truenas.storage import Dataset, Snapshot, is_existing, is_missing, is_out_of_space
+from csisim.truenas.storage import Dataset, Snapshot, is_existing, is_out_of_space, lacks_base
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +129,6 @@ class Provisioner:
             if is_out_of_space(error):
                 raise ResourceExhausted(f"no room for {size_bytes} bytes: {error.reason.strip()}") from error
             raise
-        if dataset.available_bytes < size_bytes - dataset.used_bytes and not dataset.is_volume and fresh:
-            # A quota beyond the free space is accepted by ZFS; the promise would be empty.
-            await self._storage.delete_dataset(dataset.id)
-            raise ResourceExhausted(f"no room for {size_bytes} bytes: {dataset.available_bytes} are available")
         return await self._complete(plan, dataset, fresh=fresh)
 
     async def _create_dataset(self, plan: _Plan, size_bytes: int) -> tuple[Dataset, bool]:
@@ -158,7 +153,7 @@ class Provisioner:
         try:
             dataset = await self._settle(create, look_up)
         except NasRefused as error:
-            if is_existing(error) or not is_missing(error):
+            if is_existing(error) or not lacks_base(error):
                 raise
             await self._create_root()
             dataset = await self._settle(create, look_up)
@@ -168,7 +163,7 @@ class Provisioner:
         try:
             await self._storage.create_parents(self._config.root_dataset)
         except NasRefused as error:
-            if is_missing(error):
+            if lacks_base(error):
                 raise FailedPrecondition(
                     f"the NAS has no pool {self._config.pool!r}; create it or change the root dataset"
                 ) from error
@@ -190,20 +185,25 @@ class Provisioner:
             return await self._storage.create_snapshot(source.dataset.id, name, {CLONE_FOR: plan.request.name})
 
         async def look_up() -> Snapshot | None:
-            return await self._storage.snapshot(f"{source.dataset.id}@{name}")
+            there = await self._storage.snapshot(f"{source.dataset.id}@{name}")
+            return there if there and there.user_properties.get(CLONE_FOR) == plan.request.name else None
 
         try:
             snapshot = await self._settle(cut, look_up)
         except NasRefused as error:
             if not is_existing(error):
                 raise
+            stale = await look_up()
+            if stale is None:
+                raise AlreadyExists(f"snapshot {source_id}@{name} exists and was not made by this driver") from error
             # Left by an earlier attempt that never got to the clone; its content may be long out of date.
-            await self._storage.delete_snapshot(f"{source.dataset.id}@{name}")
+            await self._storage.delete_snapshot(stale.id)
             snapshot = await self._settle(cut, look_up)
-        volume = await self._from_snapshot(plan, snapshot, source.capacity_bytes, source_id)
-        # From now on the snapshot lives exactly as long as the clone.
-        await self._storage.delete_snapshot(snapshot.id, defer=True)
-        return volume
+        try:
+            return await self._from_snapshot(plan, snapshot, source.capacity_bytes, source_id)
+        except (NasRefused, CsiError):
+            await self._storage.delete_snapshot(snapshot.id, defer=True)
+            raise
 
     async def _from_snapshot(self, plan: _Plan, snapshot: Snapshot, source_bytes: int, source: str) -> Volume:
         self._check_kind(plan, is_volume=snapshot.volsize_bytes > 0, source=source)
@@ -211,6 +211,8 @@ class Provisioner:
         properties = plan.properties(size_bytes) | _as_zfs(plan.settings)
         if not plan.parameters.protocol.is_block:
             properties["refquota"] = str(size_bytes)
+        elif not plan.parameters.thin:
+            properties["refreservation"] = str(size_bytes)
 
         async def clone() -> Dataset | None:
             await self._storage.clone(snapshot.id, plan.dataset_id, properties)
@@ -221,7 +223,7 @@ class Provisioner:
         except NasRefused as error:
             if is_out_of_space(error):
                 raise ResourceExhausted(f"no room for a copy of {source}: {error.reason.strip()}") from error
-            if is_missing(error) and not is_existing(error):
+            if lacks_base(error) and not is_existing(error):
                 raise NotFound(f"source {source} does not exist any more") from error
             raise
         if dataset is None:
@@ -245,15 +247,43 @@ class Provisioner:
         return chosen
 
     async def _complete(self, plan: _Plan, dataset: Dataset, *, fresh: bool = False) -> Volume:
-        """Compare a dataset with the plan and make what it still lacks."""
+        """Compare a dataset with the plan and make what it still lacks.
+
+        Where that is refused for good and the dataset is this call's own, it is removed again: callers take a definite
+        error for "there is nothing".
+        """
         volume = volume_of(dataset)
         if volume is None:
             raise AlreadyExists(f"dataset {dataset.id} exists on the NAS and was not made by this driver")
         self._compare(plan, volume)
-        if dataset.is_volume and dataset.size_bytes < volume.capacity_bytes:
-            dataset = await self._storage.update_dataset(dataset.id, volsize_bytes=volume.capacity_bytes)
-        await self._volumes.exports[volume.protocol].ensure(dataset, fresh=fresh)
+        try:
+            await self._check_room(volume, fresh=fresh)
+            if dataset.is_volume and dataset.size_bytes < volume.capacity_bytes:
+                dataset = await self._storage.update_dataset(dataset.id, volsize_bytes=volume.capacity_bytes)
+            await self._volumes.exports[volume.protocol].ensure(dataset, fresh=fresh)
+        except (NasRefused, CsiError):
+            if fresh:
+                await self._volumes.exports[volume.protocol].remove(dataset)
+                await self._storage.delete_dataset(dataset.id)
+            raise
+        await self._volumes.release_origin(dataset)
         return volume_of(dataset) or volume
+
+    async def _check_room(self, volume: Volume, *, fresh: bool) -> None:
+        """Refuse a new volume whose size is beyond the free space: ZFS takes such a quota, but it is an empty promise.
+
+        A volume that nodes can reach was promised before, whatever has filled the pool since.
+        """
+        dataset = volume.dataset
+        missing_bytes = volume.capacity_bytes - dataset.referenced_bytes - dataset.available_bytes
+        if missing_bytes <= 0 or (dataset.is_volume and not dataset.origin):
+            return
+        if fresh or await self._volumes.unreachable([volume]):
+            if not fresh:
+                await self._storage.delete_dataset(dataset.id)
+            raise ResourceExhausted(
+                f"no room for {volume.capacity_bytes} bytes: {dataset.available_bytes} are available"
+            )
 
     def _compare(self, plan: _Plan, volume: Volume) -> None:
         """Whether the existing volume is what is asked for."""

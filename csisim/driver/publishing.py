@@ -1,9 +1,6 @@
 """Controller publish and unpublish: which nodes may reach a volume, kept as user properties of its dataset."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
+from csisim.driver.inflight import attach_key
 from csisim.driver.parameters import unsupported
 from csisim.driver.records import Volume, how_published, node_key, publish_key
 from csisim.driver.requests import Capability
@@ -26,7 +23,6 @@ class Publishing:
         self._volumes = volumes
         self._config = volumes.config
         self._storage = volumes.storage
-        self._counting: dict[str, tuple[asyncio.Lock, int]] = {}
 
     async def publish(self, volume: Volume, node_id: str, capability: Capability, *, readonly: bool) -> None:
         """Record that the node may reach the volume; the same again changes nothing.
@@ -56,7 +52,8 @@ class Publishing:
         if not limit:
             await self._storage.update_dataset(volume.dataset.id, set_properties=properties)
             return
-        async with self._one_at_a_time(node_id):
+        # Counting the volumes of a node and adding one is a critical section across volumes.
+        async with self._volumes.locks.queue(attach_key(node_id)):
             root = self._config.root_dataset
             count = await self._storage.count_with_property(root, node_key(node_id), node_id)
             if count >= limit:
@@ -74,16 +71,3 @@ class Publishing:
         except NasRefused as error:
             if not is_missing(error):
                 raise
-
-    @asynccontextmanager
-    async def _one_at_a_time(self, node_id: str) -> AsyncIterator[None]:
-        """Counting the volumes of a node and adding one is a critical section across volumes."""
-        lock, users = self._counting.get(node_id) or (asyncio.Lock(), 0)
-        self._counting[node_id] = (lock, users + 1)
-        try:
-            async with lock:
-                yield
-        finally:
-            lock, users = self._counting.pop(node_id)
-            if users > 1:
-                self._counting[node_id] = (lock, users - 1)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from csisim.driver.parameters import Protocol
 from csisim.driver.requests import Capability
-from csisim.driver.volume_id import SnapshotId, component_for, parse_snapshot_id
+from csisim.driver.volume_id import GROUP_PREFIX, SnapshotId, component_for, parse_snapshot_id
 from csisim.truenas.storage import Dataset, Snapshot
 
 VOLUME_NAME = "csisim:volume_name"
@@ -22,14 +22,12 @@ SNAPSHOT_NAME = "csisim:snapshot_name"
 GROUP_NAME = "csisim:group_name"
 GROUP_MEMBERS = "csisim:group_members"
 GROUP_PARAMETERS = "csisim:group_parameters"
+GROUP_DELETING = "csisim:group_deleting"
 CLONE_FOR = "csisim:clone_for"
 _INTENT = "csisim:group-"
 _NODE = "csisim:node-"
 _PUBLISH = "csisim:publish-"
 _SHARED = "shared:"
-
-# Components made from names have no underscore, so this never meets a snapshot that a caller named.
-CLONE_PREFIX = "clone_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +119,13 @@ def how_published(capability: Capability, *, readonly: bool) -> str:
 def snapshot_of(snapshot: Snapshot) -> SnapshotId | None:
     """The id of a snapshot that is provably ours and alive, or None."""
     parsed = parse_snapshot_id(f"{snapshot.dataset.rpartition('/')[2]}@{snapshot.name}")
-    name = snapshot.user_properties.get(SNAPSHOT_NAME, "")
-    if parsed is None or snapshot.deferred or component_for(name) != parsed.snapshot:
+    own = snapshot.user_properties
+    expected = (
+        GROUP_PREFIX + component_for(own[GROUP_NAME])
+        if GROUP_NAME in own
+        else component_for(own.get(SNAPSHOT_NAME, ""))
+    )
+    if parsed is None or snapshot.deferred or expected != parsed.snapshot:
         return None
     return parsed
 

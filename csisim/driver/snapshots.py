@@ -19,7 +19,7 @@ from csisim.errors import (
     NotFound,
     ResourceExhausted,
 )
-from csisim.truenas.storage import Snapshot, is_existing, is_missing, is_out_of_space
+from csisim.truenas.storage import Snapshot, is_existing, is_out_of_space, lacks_base
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Snapshots:
                 raise ResourceExhausted(f"no room for snapshot {name!r}: {error.reason.strip()}") from error
             if is_existing(error):
                 raise AlreadyExists(f"snapshot {name!r} exists on the NAS and was not made by this driver") from error
-            if is_missing(error):
+            if lacks_base(error):
                 raise NotFound(f"volume {given!r} does not exist any more") from error
             raise
         if made is None:
@@ -99,8 +99,6 @@ class Snapshots:
                 raise AlreadyExists(
                     f"snapshot {snapshot.id} exists on the NAS and was not made under the name {name!r}"
                 )
-            if record.group_id:
-                raise AlreadyExists(f"snapshot {name!r} exists as part of group {record.group_id}")
             if record.id.volume != volume_id:
                 raise AlreadyExists(f"snapshot {name!r} exists, of volume {record.id.volume}; asked for {volume_id}")
         found = record_of(taken[0])

@@ -1,8 +1,8 @@
 """Names of the CO to names of the NAS, and ids back: pure and total.
 
-A volume id is the last component of the volume's dataset; a snapshot id is `<volume id>@<snapshot component>`. Both are
-at most 128 bytes, and the name alone decides the id, so a lock on the name is a lock on the id. Any string at all
-parses to an id or to None, which means "not ours".
+A volume id is the last component of the volume's dataset; a snapshot id is `<volume id>@<snapshot component>`, with a
+prefix on the second for members of a group. Both are at most 128 bytes, and the name alone decides the id, so a lock
+on the name is a lock on the id. Any string at all parses to an id or to None, which means "not ours".
 """
 
 import hashlib
@@ -10,7 +10,10 @@ import re
 from dataclasses import dataclass
 
 # Safe as a ZFS component, as part of an iSCSI target name (lower case only) and as a path component.
-_COMPONENT = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,60}[a-z0-9])?")
+_COMPONENT = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,58}[a-z0-9])?")
+# What the driver cuts for itself has an underscore, which no component made from a name has.
+GROUP_PREFIX = "g_"
+CLONE_PREFIX = "clone_"
 _HASHED = re.compile(r".*-x[0-9a-f]{24}")
 _UNSAFE = re.compile(r"[^a-z0-9-]+")
 _PREFIX_LENGTH = 32
@@ -53,6 +56,6 @@ def parse_volume_id(text: str) -> str | None:
 def parse_snapshot_id(text: str) -> SnapshotId | None:
     """The two components, or None where the id cannot be one of ours."""
     volume, at, snapshot = text.partition("@")
-    if not at or not _COMPONENT.fullmatch(volume) or not _COMPONENT.fullmatch(snapshot):
+    if not at or not _COMPONENT.fullmatch(volume) or not _COMPONENT.fullmatch(snapshot.removeprefix(GROUP_PREFIX)):
         return None
     return SnapshotId(volume, snapshot)

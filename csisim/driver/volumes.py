@@ -10,11 +10,12 @@ from csisim.driver.config import DriverConfig
 from csisim.driver.exports import Export
 from csisim.driver.inflight import OperationLocks, volume_key
 from csisim.driver.parameters import Protocol
-from csisim.driver.records import CAPACITY, CLONE_FOR, CLONE_PREFIX, Volume, volume_of
+from csisim.driver.records import CAPACITY, CLONE_FOR, Volume, volume_of
 from csisim.driver.requests import CapacityRange
 from csisim.driver.sizes import choose_size
+from csisim.driver.volume_id import CLONE_PREFIX
 from csisim.errors import CsiError, FailedPrecondition, NasRefused, NotFound, OutOfRange, ResourceExhausted
-from csisim.truenas.storage import Snapshot, Storage, is_busy, is_missing, is_out_of_space
+from csisim.truenas.storage import Dataset, Snapshot, Storage, is_busy, is_missing, is_out_of_space
 
 
 class Volumes:
@@ -80,7 +81,7 @@ class Volumes:
         """Delete a volume and all that belongs to it; one that is not there, or not ours, is left as it is.
 
         Raises:
-            FailedPrecondition: it is published, has snapshots, or is in use on the NAS; nothing was changed.
+            FailedPrecondition: it is published, has snapshots, or is in use on the NAS; it is as reachable as before.
         """
         dataset_id = self.dataset_id(volume_id)
         dataset = await self.storage.dataset(dataset_id, count_snapshots=True)
@@ -93,19 +94,22 @@ class Volumes:
         if volume.publications:
             nodes = ", ".join(each.node_id for each in volume.publications)
             raise FailedPrecondition(f"volume {volume_id} is published on {nodes}; unpublish it first")
-        # Told apart before anything is touched: the NAS removes shares even when it then refuses the deletion.
         snapshots = await self.storage.snapshots_of(dataset.id) if dataset.snapshots else []
         named = [each.name for each in snapshots if not _serves_clone(each)]
         if named:
             raise FailedPrecondition(f"volume {volume_id} has snapshots ({', '.join(named[:5])}); delete them first")
         await self._release_clones(dataset_id, snapshots)
-        await self.exports[volume.protocol].remove(dataset)
+        export = self.exports[volume.protocol]
         try:
+            await export.remove(dataset)
             await self.storage.delete_dataset(dataset.id)
         except NasRefused as error:
+            # The NAS may have removed shares before it refused; a volume that stays must stay reachable.
+            await export.ensure(dataset, fresh=False)
             if is_busy(error) or error.mentions("has children", "dependent clones"):
                 raise FailedPrecondition(f"volume {volume_id} is in use on the NAS: {error.reason.strip()}") from error
             raise
+        await self.release_origin(dataset)
 
     async def _release_clones(self, dataset_id: str, snapshots: list[Snapshot]) -> None:
         """Let volumes that were cloned from this one live on: the newest clone takes the shared snapshots over.
@@ -127,6 +131,11 @@ class Volumes:
                 if any(heir in each.clones for each in snapshots):
                     await self.storage.promote(heir)
                     return
+
+    async def release_origin(self, dataset: Dataset) -> None:
+        """Let the snapshot that was cut for this clone live exactly as long as the clone."""
+        if dataset.origin.rpartition("@")[2] == CLONE_PREFIX + dataset.component:
+            await self.storage.delete_snapshot(dataset.origin, defer=True)
 
     async def _forget_clone_snapshot(self, volume_id: str) -> None:
         """Remove the snapshot of a source volume that an interrupted clone to this volume has left."""

@@ -220,6 +220,8 @@ class Connection:
             raise
         method = pending.task.method
         if isinstance(outcome, _Lost):
+            if unsettled is not None:
+                unsettled.append(self._landed())
             raise NasIndeterminate(method, f"the connection ended before the answer: {outcome.reason}", sent=True)
         if isinstance(outcome, _Expired):
             self._give_up(pending, unsettled)
@@ -284,10 +286,19 @@ class Connection:
         self._tasks.remove(pending.id)
         pending.timer.cancel()
         pending.resolve(outcome)
-        if pending.settled is not None and not pending.settled.done():
-            pending.settled.set_result(None)
+        if pending.settled is not None:
+            if isinstance(outcome, _Lost):
+                self._landed(pending.settled)
+            elif not pending.settled.done():
+                pending.settled.set_result(None)
         if pending.on_settled is not None:
             pending.on_settled()
+
+    def _landed(self, settled: "asyncio.Future[None] | None" = None) -> "asyncio.Future[None]":
+        """A future for the end of a call whose connection is gone: the NAS goes on with what it had begun."""
+        landed = settled or self._loop.create_future()
+        self._loop.call_later(self._settings.landing_s, _complete, landed)
+        return landed
 
     def _expire(self, request_id: int) -> None:
         self._pending[request_id].resolve(_Expired())
@@ -334,3 +345,8 @@ class Connection:
             return f"a message of the NAS exceeds {self._settings.max_message_bytes} bytes (max_message_bytes)"
         cause: Any = error.__cause__
         return str(cause) if isinstance(cause, OSError) and str(cause) else str(error)
+
+
+def _complete(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

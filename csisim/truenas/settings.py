@@ -25,6 +25,8 @@ class NasSettings:
         heartbeat_timeout_s: how long after a ping the first byte may take.
         overdue_s: how long the answer to a call that was given up may be missing before the connection is ended: a lost
             answer holds a slot, and keeps open whether the call had its effect.
+        landing_s: how long after the end of a connection a call that was out may still take effect. The NAS finishes
+            what it has begun; whatever is slower than this lands unseen.
         backoff_s: delay before the first reconnect; doubles with each failure.
         backoff_max_s: the longest such delay.
         backoff_refused_s: the shortest delay after a refused login; the NAS allows 20 attempts a minute.
@@ -46,6 +48,7 @@ class NasSettings:
     heartbeat_s: float = 20.0
     heartbeat_timeout_s: float = 10.0
     overdue_s: float = 15.0
+    landing_s: float = 1.0
     backoff_s: float = 0.1
     backoff_max_s: float = 5.0
     backoff_refused_s: float = 5.0

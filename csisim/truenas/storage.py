@@ -12,9 +12,20 @@ from typing import Any
 from csisim.errors import NasRefused
 from csisim.truenas.client import NasClient
 
-_NATIVE = ["used", "available", "refquota", "volsize", "origin", "compression", "sync", "comments", "creation"]
+_NATIVE = [
+    "used",
+    "available",
+    "referenced",
+    "refquota",
+    "volsize",
+    "origin",
+    "compression",
+    "sync",
+    "comments",
+    "creation",
+]
 _DATASET_EXTRA = {"flat": True, "retrieve_children": False, "properties": _NATIVE}
-_EXISTS_WORDS = ("already exists", "must be unique")
+_EXISTS_WORDS = ("already exists", "must be unique", "already exports")
 _MISSING_WORDS = ("does not exist", "not found", "no such")
 _PAGE = 500
 _SPACE_WORDS = ("out of space", "80%", "80 %", "no space", "insufficient space", "exceeds available")
@@ -38,6 +49,7 @@ class Dataset:
     is_volume: bool
     size_bytes: int
     used_bytes: int
+    referenced_bytes: int
     available_bytes: int
     origin: str
     user_properties: Mapping[str, str]
@@ -62,6 +74,7 @@ class Snapshot:
     volsize_bytes: int
     clones: tuple[str, ...]
     deferred: bool
+    held: bool
     user_properties: Mapping[str, str]
 
 
@@ -86,8 +99,16 @@ class BlockRuns:
 
 
 def is_missing(error: NasRefused) -> bool:
-    """Whether the NAS refused because the object, or what it stands on, is not there."""
-    return error.errno == errno.ENOENT or error.mentions(*_MISSING_WORDS)
+    """Whether the NAS says that the very object is not there: a delete may call that done."""
+    return error.errno == errno.ENOENT
+
+
+def lacks_base(error: NasRefused) -> bool:
+    """Whether a create or clone was refused because what it stands on (parent, dataset, snapshot) is not there.
+
+    ZFS tells that by text alone, under an errno that says nothing.
+    """
+    return is_missing(error) or (error.errno in (errno.EFAULT, errno.EINVAL) and error.mentions(*_MISSING_WORDS))
 
 
 def is_existing(error: NasRefused) -> bool:
@@ -278,6 +299,7 @@ def _dataset(row: Mapping[str, Any]) -> Dataset:
         is_volume=is_volume,
         size_bytes=size.get("parsed") or 0,
         used_bytes=(row.get("used") or {}).get("parsed") or 0,
+        referenced_bytes=(row.get("referenced") or {}).get("parsed") or 0,
         available_bytes=(row.get("available") or {}).get("parsed") or 0,
         origin=(row.get("origin") or {}).get("parsed") or "",
         user_properties=_local(row.get("user_properties") or {}),
@@ -298,6 +320,7 @@ def _snapshot(row: Mapping[str, Any]) -> Snapshot:
         volsize_bytes=int((properties.get("volsize") or {}).get("rawvalue") or 0),
         clones=tuple(name for name in clones.split(",") if name),
         deferred=(properties.get("defer_destroy") or {}).get("rawvalue") == "on",
+        held=(properties.get("userrefs") or {}).get("rawvalue") not in (None, "", "0"),
         user_properties=_local({key: value for key, value in properties.items() if ":" in key}),
     )
 

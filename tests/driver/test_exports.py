@@ -49,6 +49,7 @@ async def test_the_context_names_what_the_nas_has(rig):
     ("protocol", "method", "fields"),
     [
         ("iscsi", "iscsi.extent.create", {"name": "v", "type": "DISK", "disk": "zvol/tank/other"}),
+        ("iscsi", "iscsi.target.create", {"name": "v", "groups": [{"portal": 1, "initiator": 1}]}),
         ("nvmeof", "nvmet.subsys.create", {"name": "v", "allow_any_host": True}),
     ],
 )
@@ -62,6 +63,7 @@ async def test_an_object_of_somebody_else_under_our_name_is_left_alone(rig, prot
         await rig.client.call("nvmet.namespace.create", other)
 
     assert await rig.rpc.code(create("v", protocol)) is StatusCode.ALREADY_EXISTS
+    assert "tank/csi/v" not in await rig.names("pool.dataset.query")  # a definite error leaves nothing
     await rig.rpc(pb.DeleteVolumeRequest(volume_id="v"))
     kind = method.removesuffix(".create")
     assert [row["id"] for row in await rig.ask(f"{kind}.query", [], {})] == [theirs["id"]]
@@ -69,7 +71,7 @@ async def test_an_object_of_somebody_else_under_our_name_is_left_alone(rig, prot
 
 async def test_a_share_that_landed_twice_is_one_again_after_the_repeat(rig):
     await rig.rpc(create("v"))
-    await rig.client.call("sharing.nfs.create", {"path": "/mnt/tank/csi/v"})
+    await rig.client.call("sharing.nfs.create", {"path": "/mnt/tank/csi/v", "comment": "v"})
     assert len(await rig.ask("sharing.nfs.query", [], {})) == 2
 
     await rig.rpc(create("v"))
@@ -77,9 +79,32 @@ async def test_a_share_that_landed_twice_is_one_again_after_the_repeat(rig):
     assert len(await rig.ask("sharing.nfs.query", [], {})) == 1
 
 
-async def test_a_disabled_share_is_not_called_ready(rig):
+async def test_shares_of_somebody_else_are_neither_taken_for_ours_nor_removed(rig):
+    await rig.rpc(create("v"))
+    ours = (await rig.ask("sharing.nfs.query", [], {}))[0]
+    theirs = await rig.client.call("sharing.nfs.create", {"path": "/mnt/tank/csi/v", "comment": "backup", "ro": True})
+    await rig.client.call("sharing.nfs.delete", ours["id"])
+
+    await rig.rpc(create("v"))
+
+    shares = await rig.ask("sharing.nfs.query", [], {"order_by": ["id"]})
+    assert [row["comment"] for row in shares] == ["backup", "v"]
+    assert shares[0]["id"] == theirs["id"]
+
+
+async def test_a_share_that_the_nas_allows_only_once_refuses_the_volume(rig):
+    await rig.rpc(create("v"))
+    ours = (await rig.ask("sharing.nfs.query", [], {}))[0]
+    await rig.client.call("sharing.nfs.update", ours["id"], {"comment": "mine now", "hosts": ["10.0.0.1"]})
+
+    assert await rig.rpc.code(create("v")) in (StatusCode.OK, StatusCode.ALREADY_EXISTS)
+    assert "mine now" in [row["comment"] for row in await rig.ask("sharing.nfs.query", [], {})]
+
+
+@pytest.mark.parametrize("change", [{"enabled": False}, {"ro": True}])
+async def test_a_share_that_was_switched_off_is_not_called_ready(rig, change):
     await rig.rpc(create("v"))
     share = (await rig.ask("sharing.nfs.query", [], {}))[0]
-    await rig.client.call("sharing.nfs.update", share["id"], {"enabled": False})
+    await rig.client.call("sharing.nfs.update", share["id"], change)
 
     assert await rig.rpc.code(create("v")) is StatusCode.FAILED_PRECONDITION

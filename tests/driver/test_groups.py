@@ -25,13 +25,13 @@ async def test_more_volumes_than_can_be_left_out_by_name_is_a_failed_preconditio
 
 
 async def test_a_snapshot_of_the_root_that_is_no_group_is_left_alone(rig, groups):
-    await rig.client.call("pool.snapshot.create", {"dataset": "tank/csi", "name": "g"})
+    await rig.client.call("pool.snapshot.create", {"dataset": "tank/csi", "name": "g_g"})
     volume = await rig.volumes.get("a", "a")
 
     assert await groups.find("g") is None
     with pytest.raises(AlreadyExists):
         await groups.create("g", [volume], "")
-    assert await rig.names("pool.snapshot.query") == ["tank/csi@g"]
+    assert await rig.names("pool.snapshot.query") == ["tank/csi@g_g"]
 
 
 async def test_a_name_that_zfs_cannot_carry_is_kept_and_compared(rig, groups):

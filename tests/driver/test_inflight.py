@@ -84,3 +84,54 @@ async def test_outside_of_a_lock_nothing_is_collected():
         pass
 
     assert unsettled.get() is None
+
+
+async def test_what_was_left_behind_is_forgotten_when_it_ends():
+    locks = OperationLocks()
+    outcome = asyncio.get_running_loop().create_future()
+    async with locks.hold("a", "b"):
+        unsettled.get().append(outcome)
+    assert locks.settling() == ("a", "b")
+    outcome.set_result(None)
+    await asyncio.sleep(0)
+
+    assert locks.settling() == ()
+
+
+async def test_a_mutation_left_in_an_inner_section_belongs_to_the_outer_one_too():
+    locks = OperationLocks()
+    outcome = asyncio.get_running_loop().create_future()
+    async with locks.hold("a"), locks.queue("n"):
+        unsettled.get().append(outcome)
+
+    assert locks.settling() == ("a", "n")
+    outcome.set_result(None)
+
+
+async def test_shared_holders_exclude_only_exclusive_ones():
+    locks = OperationLocks()
+    async with locks.hold("a", shared=["s"]), locks.hold("b", shared=["s"]):
+        with pytest.raises(Aborted):
+            async with locks.hold("s"):
+                raise AssertionError("entered")
+    async with locks.hold("s"):
+        with pytest.raises(Aborted):
+            async with locks.hold("a", shared=["s"]):
+                raise AssertionError("entered")
+    assert locks.held() == ()
+
+
+async def test_a_queue_lets_one_in_at_a_time_in_order():
+    locks = OperationLocks()
+    seen = []
+
+    async def work(number):
+        async with locks.queue("n"):
+            seen.append(number)
+            await asyncio.sleep(0)
+            seen.append(number)
+
+    await asyncio.gather(*(work(number) for number in range(3)))
+
+    assert seen == [0, 0, 1, 1, 2, 2]
+    assert locks.held() == ()

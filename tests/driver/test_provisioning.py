@@ -7,6 +7,7 @@ import pytest
 from grpc import StatusCode
 
 from csisim.pb import csi_pb2 as pb
+from fake_truenas.errors import CallError
 from fake_truenas.nas import NO_REPLY
 from tests.support.rig import CONFIG, GIB, capability, create, from_snapshot, from_volume
 
@@ -274,6 +275,8 @@ async def test_cancelled_calls_start_nothing_more_and_free_their_lock(rig):
     await arrived.wait()
     call.cancel()
     assert await call.code() is StatusCode.CANCELLED
+    while rig.volumes.locks.held():  # the server hears of it a little later
+        await asyncio.sleep(0.001)
     rig.methods()
     release.set()
     again = await rig.rpc(create("pvc-1"))
@@ -301,3 +304,123 @@ class TestWithoutThePool:
         assert await call.code() is StatusCode.FAILED_PRECONDITION
         assert "'puddle'" in await call.details()
         assert await rig.rpc.code(pb.GetCapacityRequest()) is StatusCode.FAILED_PRECONDITION
+
+
+@pytest.mark.parametrize(
+    ("protocol", "method"),
+    [("nfs", "sharing.nfs.create"), ("iscsi", "iscsi.targetextent.create"), ("nvmeof", "nvmet.namespace.create")],
+)
+@pytest.mark.parametrize("source", [None, "snapshot", "volume"])
+async def test_a_definite_error_leaves_nothing_behind(rig, protocol, method, source):
+    await rig.rpc(create("src", protocol))
+    await rig.rpc(pb.CreateSnapshotRequest(name="s", source_volume_id="src"))
+    before = await rig.leftovers()
+    given = {"snapshot": from_snapshot("src@s"), "volume": from_volume("src")}
+
+    async def refuse(_call, _proceed):
+        raise CallError("the daemon did not start", 5)
+
+    rig.on_call(method, refuse)
+    fields = {"volume_content_source": given[source]} if source else {}
+    assert await rig.rpc.code(create("v", protocol, **fields)) is StatusCode.INTERNAL
+    assert await rig.leftovers() == before
+
+
+async def test_an_undo_that_is_cut_off_asks_for_a_repeat(rig):
+    await rig.rpc(create("warm-up"))
+    before = await rig.leftovers()
+
+    async def refuse_then_cut(call, proceed):
+        if call.method == "sharing.nfs.create":
+            raise CallError("no", 5)
+        if call.method == "pool.dataset.delete" and call.params[0] == "tank/csi/v":
+            call.connection.abort()
+            return NO_REPLY
+        return await proceed()
+
+    rig.nas.intercept = refuse_then_cut
+    assert await rig.rpc.code(create("v")) is StatusCode.UNAVAILABLE
+    rig.on_call("", lambda call, proceed: proceed())
+    await rig.rpc(create("v"))
+    await rig.rpc(pb.DeleteVolumeRequest(volume_id="v"))
+    assert await rig.leftovers() == before
+
+
+async def test_no_room_stays_no_room_when_the_undo_was_cut_off(rig):
+    await rig.rpc(create("warm-up"))
+
+    async def cut(call, _proceed):
+        call.connection.abort()
+        return NO_REPLY
+
+    rig.on_call("pool.dataset.delete", cut)
+    assert await rig.rpc.code(create("v", gib=5000)) is StatusCode.UNAVAILABLE
+    assert await rig.rpc.code(create("v", gib=5000)) is StatusCode.RESOURCE_EXHAUSTED
+    assert "tank/csi/v" not in await rig.leftovers()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_a_copy_larger_than_the_pool_is_resource_exhausted_and_leaves_nothing(rig, protocol):
+    await rig.rpc(create("src", protocol))
+    await rig.rpc(pb.CreateSnapshotRequest(name="s", source_volume_id="src"))
+    before = await rig.leftovers()
+    for source in (from_snapshot("src@s"), from_volume("src")):
+        request = create("copy", protocol, gib=5000, volume_content_source=source)
+        assert await rig.rpc.code(request) is StatusCode.RESOURCE_EXHAUSTED
+        assert await rig.leftovers() == before
+
+
+async def test_a_snapshot_of_somebody_else_under_our_clones_name_is_left_alone(rig):
+    await rig.rpc(create("a"))
+    await rig.client.call("pool.snapshot.create", {"dataset": "tank/csi/a", "name": "clone_b"})
+
+    assert await rig.rpc.code(create("b", volume_content_source=from_volume("a"))) is StatusCode.ALREADY_EXISTS
+    assert await rig.names("pool.snapshot.query") == ["tank/csi/a@clone_b"]
+
+
+async def test_a_clone_cut_off_before_its_snapshot_was_deferred_leaves_no_snapshot(rig):
+    await rig.rpc(create("a"))
+
+    async def cut(call, _proceed):
+        call.connection.abort()
+        return NO_REPLY
+
+    for repeat in (True, False):
+        rig.on_call("pool.snapshot.delete", cut)
+        request = create("b", volume_content_source=from_volume("a"))
+        assert await rig.rpc.code(request) is StatusCode.UNAVAILABLE
+        if repeat:
+            await rig.rpc(request)
+        await rig.rpc(pb.DeleteVolumeRequest(volume_id="b"))
+        assert await rig.names("pool.snapshot.query") == []
+
+
+async def test_a_thick_copy_has_its_space_reserved(rig):
+    request = create("a", "iscsi")
+    request.parameters["provisioning"] = "thick"
+    await rig.rpc(request)
+    copy = create("b", "iscsi", volume_content_source=from_volume("a"))
+    copy.parameters["provisioning"] = "thick"
+    await rig.rpc(copy)
+
+    row = (await rig.ask("pool.dataset.query", [["id", "=", "tank/csi/b"]], {}))[0]
+    assert row["refreservation"]["parsed"] >= 2 * GIB
+
+
+async def test_a_snapshot_is_not_deleted_while_a_volume_is_made_from_it(rig):
+    await rig.rpc(create("a"))
+    await rig.rpc(pb.CreateSnapshotRequest(name="s", source_volume_id="a"))
+    arrived, release = asyncio.Event(), asyncio.Event()
+
+    async def park(_call, proceed):
+        arrived.set()
+        await release.wait()
+        return await proceed()
+
+    rig.on_call("pool.snapshot.clone", park)
+    restoring = rig.rpc.begin(create("b", volume_content_source=from_snapshot("a@s")))
+    await arrived.wait()
+    assert await rig.rpc.code(pb.DeleteSnapshotRequest(snapshot_id="a@s")) is StatusCode.ABORTED
+    assert await rig.rpc.code(create("c", volume_content_source=from_snapshot("a@s"))) is StatusCode.OK
+    release.set()
+    assert await restoring.code() is StatusCode.OK

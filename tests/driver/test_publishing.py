@@ -128,3 +128,50 @@ class TestControllerApart:
         await rig.rpc(publish("v", node))
 
         assert await nodes(rig, "v") == [node]
+
+
+async def test_a_publication_that_lands_after_its_connection_is_gone_is_still_taken_back(rig):
+    await rig.rpc(create("v"))
+    cut, land = asyncio.Event(), asyncio.Event()
+
+    async def land_late(call, proceed):
+        call.connection.abort()
+        cut.set()
+        await land.wait()
+        return await proceed()
+
+    rig.on_call("pool.dataset.update", land_late)
+    assert await rig.rpc.code(publish("v")) is StatusCode.UNAVAILABLE
+    await cut.wait()
+    asyncio.get_running_loop().call_later(0.02, land.set)
+    await rig.rpc(unpublish("v"))
+
+    assert await nodes(rig, "v") == []
+    await rig.rpc(pb.DeleteVolumeRequest(volume_id="v"))
+
+
+class TestLateLanding:
+    @pytest.fixture
+    def config(self):
+        return replace(CONFIG, max_volumes_per_node=1)
+
+    async def test_a_cancelled_publication_that_lands_late_counts(self, rig):
+        for name in ("v", "w"):
+            await rig.rpc(create(name))
+        arrived, land = asyncio.Event(), asyncio.Event()
+
+        async def park(_call, proceed):
+            arrived.set()
+            await land.wait()
+            return await proceed()
+
+        rig.on_call("pool.dataset.update", park)
+        call = rig.rpc.begin(publish("v"))
+        await arrived.wait()
+        call.cancel()
+        while rig.volumes.locks.held():  # the server hears of it a little later
+            await asyncio.sleep(0.001)
+        second = rig.rpc.begin(publish("w"))
+        asyncio.get_running_loop().call_later(0.02, land.set)
+
+        assert await second.code() is StatusCode.RESOURCE_EXHAUSTED

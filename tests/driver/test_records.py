@@ -12,8 +12,8 @@ from csisim.truenas.storage import Dataset, Snapshot
 
 MODE = pb.VolumeCapability.AccessMode
 OURS = {"csisim:volume_name": "pvc-1", "csisim:protocol": "nfs", "csisim:capacity_bytes": "5"}
-DATASET = Dataset("tank/csi/pvc-1", False, 7, 0, 0, "", OURS, {})
-SNAPSHOT = Snapshot("tank/csi/v@s", "tank/csi/v", "s", 1.0, 1, 9, (), False, {"csisim:snapshot_name": "s"})
+DATASET = Dataset("tank/csi/pvc-1", False, 7, 0, 0, 0, "", OURS, {})
+SNAPSHOT = Snapshot("tank/csi/v@s", "tank/csi/v", "s", 1.0, 1, 9, (), False, False, {"csisim:snapshot_name": "s"})
 
 
 def test_a_dataset_that_carries_the_name_of_its_id_is_a_volume():

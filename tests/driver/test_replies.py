@@ -9,7 +9,7 @@ from csisim.driver.volume_id import SnapshotId
 from csisim.truenas.storage import Dataset
 from tests.support.rig import CONFIG
 
-DATASET = Dataset("tank/csi/v", False, 7, 0, 0, "", {}, {})
+DATASET = Dataset("tank/csi/v", False, 7, 0, 0, 0, "", {}, {})
 
 
 def volume(source):
@@ -43,4 +43,4 @@ def test_a_snapshot_has_a_time_with_its_fraction():
 def test_a_group_lists_its_members_by_volume():
     message = group_message(Group("g", "", 5.0, 1, {"b": 2, "a": 1}))
 
-    assert [(each.snapshot_id, each.size_bytes) for each in message.snapshots] == [("a@g", 1), ("b@g", 2)]
+    assert [(each.snapshot_id, each.size_bytes) for each in message.snapshots] == [("a@g_g", 1), ("b@g_g", 2)]

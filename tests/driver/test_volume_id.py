@@ -38,9 +38,10 @@ def test_every_name_has_a_component_that_is_an_id(name):
     component = component_for(name)
 
     assert parse_volume_id(component) == component
-    assert len(component) <= 62
-    assert str(SnapshotId(component, component)) == f"{component}@{component}"
-    assert len(f"s.{component}@{component}".encode()) <= 128
+    assert len(component) <= 60
+    for snapshot in (component, f"g_{component}"):
+        assert parse_snapshot_id(f"{component}@{snapshot}") == SnapshotId(component, snapshot)
+    assert len(f"s.{component}@g_{component}".encode()) <= 128
 
 
 @given(st.lists(any_text, unique=True, min_size=2, max_size=2))
@@ -57,6 +58,6 @@ def test_any_string_parses_to_an_id_or_to_none(text):
     assert snapshot is None or str(snapshot) == text
 
 
-@pytest.mark.parametrize("text", ["", "@", "a@", "@b", "a@b@c", "a", "a/b@c", "A@b", "a@clone_b"])
+@pytest.mark.parametrize("text", ["", "@", "a@", "@b", "a@b@c", "a", "a/b@c", "A@b", "a@clone_b", "a@g_", "a@g_g_b"])
 def test_what_is_not_a_snapshot_id_is_not_ours(text):
     assert parse_snapshot_id(text) is None

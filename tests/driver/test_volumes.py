@@ -4,6 +4,7 @@ import pytest
 from grpc import StatusCode
 
 from csisim.pb import csi_pb2 as pb
+from fake_truenas.errors import CallError
 from tests.support.rig import GIB, capability, create, from_snapshot, from_volume
 
 PROTOCOLS = ("nfs", "iscsi", "nvmeof")
@@ -184,3 +185,27 @@ async def test_a_clone_that_vanishes_while_its_source_is_deleted_is_looked_at_ag
 
     await rig.rpc(pb.DeleteVolumeRequest(volume_id="b"))
     assert await rig.leftovers() == []
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_a_volume_that_the_nas_does_not_let_go_stays_reachable(rig, protocol):
+    await rig.rpc(create("v", protocol))
+
+    async def busy(_call, _proceed):
+        raise CallError("Failed to delete dataset: cannot destroy 'tank/csi/v': dataset is busy", 16)
+
+    rig.on_call("pool.dataset.delete", busy)
+    assert await rig.rpc.code(pb.DeleteVolumeRequest(volume_id="v")) is StatusCode.FAILED_PRECONDITION
+    answer = await rig.rpc(pb.ControllerGetVolumeHealthRequest(volume_id="v"))
+    assert not answer.volume_health.health_statuses
+
+
+async def test_an_error_that_only_sounds_like_gone_is_no_success(rig):
+    await rig.rpc(create("v"))
+
+    async def broken(_call, _proceed):
+        raise CallError("device not found", 5)
+
+    rig.on_call("pool.dataset.delete", broken)
+    assert await rig.rpc.code(pb.DeleteVolumeRequest(volume_id="v")) is StatusCode.INTERNAL
+    assert "tank/csi/v" in await rig.leftovers()

@@ -32,6 +32,7 @@ SHORT = NasSettings(
     backoff_max_s=0.05,
     backoff_refused_s=0.02,
     stable_s=0.05,
+    landing_s=0.05,
     job_poll_s=0.05,
 )
 

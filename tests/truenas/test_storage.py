@@ -3,7 +3,7 @@
 import pytest
 
 from csisim.errors import NasRefused
-from csisim.truenas.storage import Storage, is_existing, is_missing, is_out_of_space
+from csisim.truenas.storage import Storage, is_existing, is_missing, is_out_of_space, lacks_base
 from tests.support.rig import running
 
 GIB = 1 << 30
@@ -62,9 +62,21 @@ async def test_both_ways_of_saying_that_a_name_is_taken_are_understood(storage):
 
 
 async def test_a_missing_parent_and_a_missing_dataset_are_told_from_other_refusals(storage):
-    assert is_missing(await refusal(make(storage, "none/v")))
+    assert lacks_base(await refusal(make(storage, "none/v")))
     assert is_missing(await refusal(storage.update_dataset("tank/csi/none", refquota_bytes=GIB)))
-    assert not is_missing(await refusal(make(storage, "v", refquota_bytes=5)))
+    assert not lacks_base(await refusal(make(storage, "v", refquota_bytes=5)))
+
+
+@pytest.mark.parametrize(
+    ("code", "errno", "reason"),
+    [
+        (-32601, 201, "Method does not exist"),
+        (-32001, 5, "[EIO] device not found"),
+        (-32001, 14, "[EFAULT] no such thing"),
+    ],
+)
+def test_only_the_number_makes_a_deletion_done(code, errno, reason):
+    assert not is_missing(NasRefused("pool.dataset.delete", reason, code=code, errno=errno))
 
 
 async def test_lack_of_space_is_recognised(storage):
