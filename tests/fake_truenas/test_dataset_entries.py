@@ -5,17 +5,10 @@ from typing import Any
 import pytest
 
 from fake_truenas import Nas, space
+from tests.fake_truenas.objects import create, volume
 from tests.fake_truenas.rpc import GIB, Client
 
 NATIVE_ONLY = {"retrieve_children": False, "properties": []}
-
-
-async def create(client: Client, name: str, **data: Any) -> Any:
-    return await client.call("pool.dataset.create", {"name": name, **data})
-
-
-async def volume(client: Client, name: str, **data: Any) -> Any:
-    return await create(client, name, **{"type": "VOLUME", "volsize": GIB, "sparse": True, **data})
 
 
 async def test_query_shapes_flat_children_and_chosen_properties(client: Client) -> None:

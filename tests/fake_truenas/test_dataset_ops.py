@@ -9,23 +9,8 @@ from fake_truenas import Nas, space
 from fake_truenas.context import Ctx
 from fake_truenas.errors import CallError
 from fake_truenas.registry import DatasetHooks
+from tests.fake_truenas.objects import create, get, used, volume
 from tests.fake_truenas.rpc import GIB, Client
-
-
-async def create(client: Client, name: str, **data: Any) -> Any:
-    return await client.call("pool.dataset.create", {"name": name, **data})
-
-
-async def volume(client: Client, name: str, **data: Any) -> Any:
-    return await create(client, name, **{"type": "VOLUME", "volsize": GIB, "sparse": True, **data})
-
-
-async def get(client: Client, name: str) -> Any:
-    return await client.call("pool.dataset.get_instance", name)
-
-
-async def used(client: Client, name: str = "tank") -> int:
-    return int((await get(client, name))["used"]["parsed"])
 
 
 async def test_delete_refuses_children_snapshots_and_foreign_clones(client: Client) -> None:

@@ -6,24 +6,8 @@ import pytest
 
 from fake_truenas import Nas, space
 from fake_truenas.errors import ValidationErrors
+from tests.fake_truenas.objects import create, names, snap, volume
 from tests.fake_truenas.rpc import GIB, Client
-
-
-async def make(client: Client, name: str, **data: Any) -> None:
-    await client.call("pool.dataset.create", {"name": name, **data})
-
-
-async def volume(client: Client, name: str, **data: Any) -> None:
-    await make(client, name, type="VOLUME", volsize=GIB, sparse=True, **data)
-
-
-async def snap(client: Client, dataset: str, name: str, **data: Any) -> Any:
-    return await client.call("pool.snapshot.create", {"dataset": dataset, "name": name, **data})
-
-
-async def names(client: Client, filters: Any = None) -> list[str]:
-    rows = await client.call("pool.snapshot.query", filters or [], {"select": ["name"]})
-    return [row["name"] for row in rows]
 
 
 async def test_an_entry_has_the_full_name_as_name_and_all_properties(client: Client) -> None:
@@ -66,8 +50,8 @@ async def test_an_entry_has_the_full_name_as_name_and_all_properties(client: Cli
     ],
 )
 async def test_filters(client: Client, filters: Any, expected: list[str]) -> None:
-    await make(client, "tank/a", user_properties=[{"key": "x:y", "value": "ds"}])
-    await make(client, "tank/b")
+    await create(client, "tank/a", user_properties=[{"key": "x:y", "value": "ds"}])
+    await create(client, "tank/b")
     await snap(client, "tank/a", "s1")
     await snap(client, "tank/a", "s2", properties={"x:y": "own"})
     await snap(client, "tank/b", "s1")
@@ -76,7 +60,7 @@ async def test_filters(client: Client, filters: Any, expected: list[str]) -> Non
 
 
 async def test_extra_chooses_properties_holds_and_txg_bounds(client: Client) -> None:
-    await make(client, "tank/a", user_properties=[{"key": "x:y", "value": "ds"}])
+    await create(client, "tank/a", user_properties=[{"key": "x:y", "value": "ds"}])
     first = await snap(client, "tank/a", "s1")
     second = await snap(client, "tank/a", "s2")
     (row,) = await client.call(

@@ -4,39 +4,18 @@ from typing import Any
 
 import pytest
 
-from fake_truenas import Nas, Pool, space
+from fake_truenas import Nas, Pool
 from fake_truenas.context import Ctx
 from fake_truenas.errors import CallError, ValidationErrors
 from fake_truenas.registry import DatasetHooks
+from tests.fake_truenas.objects import create, names, snap, volume, write
 from tests.fake_truenas.rpc import GIB, Client, make_nas
 
 
-async def make(client: Client, name: str, **data: Any) -> None:
-    await client.call("pool.dataset.create", {"name": name, **data})
-
-
-async def volume(client: Client, name: str, **data: Any) -> None:
-    await make(client, name, type="VOLUME", volsize=GIB, sparse=True, **data)
-
-
-async def snap(client: Client, dataset: str, name: str, **data: Any) -> Any:
-    return await client.call("pool.snapshot.create", {"dataset": dataset, "name": name, **data})
-
-
-async def names(client: Client, filters: Any = None) -> list[str]:
-    rows = await client.call("pool.snapshot.query", filters or [], {"select": ["name"]})
-    return [row["name"] for row in rows]
-
-
-def write(nas: Nas, name: str, size: int, **more: int) -> None:
-    with nas.db.transaction():
-        space.add_referenced(nas.db, nas.db.value("select pk from dataset where name = ?", (name,)), size, **more)
-
-
 async def test_a_recursive_snapshot_is_one_instant_and_leaves_excluded_trees_out(client: Client, dial: Any) -> None:
-    await make(client, "tank/g")
+    await create(client, "tank/g")
     for name in ("a", "b", "b/in", "c", "bb"):
-        await make(client, f"tank/g/{name}")
+        await create(client, f"tank/g/{name}")
     listener = await dial()
     await listener.call("core.subscribe", "pool.snapshot.query")
     await snap(client, "tank/g", "now", recursive=True, exclude=["tank/g/b"])
@@ -51,8 +30,8 @@ async def test_a_recursive_snapshot_is_one_instant_and_leaves_excluded_trees_out
 
 
 async def test_a_recursive_snapshot_is_all_or_nothing(client: Client) -> None:
-    await make(client, "tank/g")
-    await make(client, "tank/g/a")
+    await create(client, "tank/g")
+    await create(client, "tank/g/a")
     await snap(client, "tank/g/a", "now")
     error = await client.refused("pool.snapshot.create", {"dataset": "tank/g", "name": "now", "recursive": True})
     assert (error.data["errname"], "tank/g/a@now" in error.reason) == ("EEXIST", True)
@@ -64,7 +43,7 @@ async def test_a_recursive_snapshot_is_all_or_nothing(client: Client) -> None:
 
 
 async def test_a_clone_shares_and_inherits_from_its_new_parent_only(nas: Nas, client: Client) -> None:
-    await make(client, "tank/p", user_properties=[{"key": "p:x", "value": "p"}])
+    await create(client, "tank/p", user_properties=[{"key": "p:x", "value": "p"}])
     await volume(
         client, "tank/src", volblocksize="64K", user_properties=[{"key": "s:x", "value": "s"}], refreservation=GIB
     )
@@ -111,7 +90,7 @@ async def test_a_clone_shares_and_inherits_from_its_new_parent_only(nas: Nas, cl
     ],
 )  # fmt: skip
 async def test_clone_refusals(client: Client, data: Any, text: str) -> None:
-    await make(client, "tank/fs")
+    await create(client, "tank/fs")
     await snap(client, "tank/fs", "s")
     error = await client.refused("pool.snapshot.clone", data)
     assert (error.code, error.data["errname"]) == (-32001, "EFAULT")
@@ -120,7 +99,7 @@ async def test_clone_refusals(client: Client, data: Any, text: str) -> None:
 
 
 async def test_clones_block_the_delete_unless_it_is_deferred_to_the_last_of_them(client: Client) -> None:
-    await make(client, "tank/fs")
+    await create(client, "tank/fs")
     await snap(client, "tank/fs", "s")
     for name in ("b", "a"):
         await client.call("pool.snapshot.clone", {"snapshot": "tank/fs@s", "dataset_dst": f"tank/{name}"})
@@ -163,8 +142,8 @@ async def test_rollback_needs_newer_snapshots_gone_and_restores_size_and_usage(n
 
 
 async def test_a_snapshot_of_a_full_thick_volume_needs_room_for_its_blocks(nas: Nas, client: Client) -> None:
-    await make(client, "tank/q", quota=2 * GIB)
-    await make(client, "tank/q/v", type="VOLUME", volsize=GIB, force_size=True)
+    await create(client, "tank/q", quota=2 * GIB)
+    await create(client, "tank/q/v", type="VOLUME", volsize=GIB, force_size=True)
     write(nas, "tank/q/v", GIB)
     error = await client.refused("pool.snapshot.create", {"dataset": "tank/q/v", "name": "s"})
     assert error.reason.endswith("cannot create snapshot 'tank/q/v@s': out of space")

@@ -5,25 +5,10 @@ from typing import Any
 import pytest
 
 from fake_truenas import Nas
+from tests.fake_truenas.objects import create, get, used, volume
 from tests.fake_truenas.rpc import GIB, Client
 
 NATIVE_ONLY = {"retrieve_children": False, "properties": []}
-
-
-async def create(client: Client, name: str, **data: Any) -> Any:
-    return await client.call("pool.dataset.create", {"name": name, **data})
-
-
-async def volume(client: Client, name: str, **data: Any) -> Any:
-    return await create(client, name, **{"type": "VOLUME", "volsize": GIB, "sparse": True, **data})
-
-
-async def get(client: Client, name: str) -> Any:
-    return await client.call("pool.dataset.get_instance", name)
-
-
-async def used(client: Client, name: str = "tank") -> int:
-    return int((await get(client, name))["used"]["parsed"])
 
 
 async def test_a_file_system_shows_every_property_of_its_type(client: Client) -> None:

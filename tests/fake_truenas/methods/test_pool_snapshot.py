@@ -4,30 +4,8 @@ from typing import Any
 
 import pytest
 
-from fake_truenas import Nas, space
-from tests.fake_truenas.rpc import GIB, Client
-
-
-async def make(client: Client, name: str, **data: Any) -> None:
-    await client.call("pool.dataset.create", {"name": name, **data})
-
-
-async def volume(client: Client, name: str, **data: Any) -> None:
-    await make(client, name, type="VOLUME", volsize=GIB, sparse=True, **data)
-
-
-async def snap(client: Client, dataset: str, name: str, **data: Any) -> Any:
-    return await client.call("pool.snapshot.create", {"dataset": dataset, "name": name, **data})
-
-
-async def names(client: Client, filters: Any = None) -> list[str]:
-    rows = await client.call("pool.snapshot.query", filters or [], {"select": ["name"]})
-    return [row["name"] for row in rows]
-
-
-def write(nas: Nas, name: str, size: int, **more: int) -> None:
-    with nas.db.transaction():
-        space.add_referenced(nas.db, nas.db.value("select pk from dataset where name = ?", (name,)), size, **more)
+from tests.fake_truenas.objects import create, names, snap, volume
+from tests.fake_truenas.rpc import Client
 
 
 @pytest.mark.parametrize(
@@ -65,7 +43,7 @@ async def test_snapshot_properties_may_be_longer_than_those_of_datasets(client: 
 
 
 async def test_holds_keep_a_snapshot_until_released(client: Client) -> None:
-    await make(client, "tank/fs")
+    await create(client, "tank/fs")
     await snap(client, "tank/fs", "s")
     assert await client.call("pool.snapshot.hold", "tank/fs@s") is None
     (row,) = await client.call("pool.snapshot.query", [], {"extra": {"holds": True}})
@@ -90,7 +68,7 @@ async def test_missing_snapshots(client: Client) -> None:
 
 
 async def test_update_sets_and_removes_user_properties(client: Client) -> None:
-    await make(client, "tank/fs")
+    await create(client, "tank/fs")
     await snap(client, "tank/fs", "s", properties={"a:b": "1", "a:c": "2"})
     changes = {"user_properties_update": [{"key": "a:b", "value": "3"}], "user_properties_remove": ["a:c"]}
     entry = await client.call("pool.snapshot.update", "tank/fs@s", changes)
@@ -98,7 +76,7 @@ async def test_update_sets_and_removes_user_properties(client: Client) -> None:
 
 
 async def test_rename_stays_in_the_dataset_and_needs_force(client: Client) -> None:
-    await make(client, "tank/fs")
+    await create(client, "tank/fs")
     await snap(client, "tank/fs", "a")
     await snap(client, "tank/fs", "b")
     assert (await client.refused("pool.snapshot.rename", "tank/fs@a", {"new_name": "tank/fs@c"})).items[0][
