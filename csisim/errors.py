@@ -136,7 +136,7 @@ class NasRefused(NasError):
 
 
 class NasIndeterminate(NasError):
-    """The answer is missing. `sent` is False only where it is certain that nothing ran: not sent, or turned away unrun."""
+    """The answer is missing. `sent` is False only where certainly nothing ran: not sent, or turned away unrun."""
 
     def __init__(self, method: str, reason: str, *, sent: bool) -> None:
         super().__init__(method, reason)

@@ -25,7 +25,7 @@ from csisim.cluster.state_dir import StateDir
 from csisim.driver.config import DriverConfig
 from csisim.driver.inflight import OperationLocks
 from csisim.driver.mounter import NodeHost
-from csisim.driver.node import NodeService
+from csisim.driver.node import NodeService, Presence
 from csisim.driver.server import Observer, Services
 from csisim.driver.services import build_services, build_volumes
 from csisim.driver.volumes import Volumes
@@ -48,12 +48,16 @@ def _as_it_is(_node_id: str, host: NodeHost) -> NodeHost:
 class _Lookup:
     """What a node service asks about volumes."""
 
-    def __init__(self, volumes: Volumes) -> None:
+    def __init__(self, volumes: Volumes, node_id: str) -> None:
         self._volumes = volumes
+        self._node_id = node_id
 
-    async def exists(self, volume_id: str) -> bool:
-        """Whether the NAS has the volume."""
-        return await self._volumes.find(volume_id) is not None
+    async def presence(self, volume_id: str) -> Presence:
+        """Whether the NAS has the volume, and has it down as published on this node."""
+        volume = await self._volumes.find(volume_id)
+        if volume is None:
+            return Presence.ABSENT
+        return Presence.UNPUBLISHED if volume.publication(self._node_id) is None else Presence.PUBLISHED
 
 
 class Cluster:
@@ -194,7 +198,8 @@ class Cluster:
         for number, node_id in enumerate(self.settings.node_ids):
             locks = OperationLocks()
             host = self._wrap_host(node_id, self._host(node_id, backend, state))
-            node = NodeService(config, node_id, host, locks, _Lookup(build_volumes(config, client, locks)))
+            lookup = _Lookup(build_volumes(config, client, locks), node_id)
+            node = NodeService(config, node_id, host, locks, lookup)
             found.append((node_id, build_services(config, client, None if number else controller, node)))
         return found
 

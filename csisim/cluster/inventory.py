@@ -28,7 +28,9 @@ async def nas_leftovers(nas: NasClient, root_dataset: str) -> list[str]:
     below: list[Any] = [["id", "^", f"{root_dataset}/"]]
     datasets = await nas.query("pool.dataset.query", below, {"select": ["id"], "extra": {"flat": True}})
     found = [f"dataset {row['id']}" for row in datasets]
-    snapshots = await nas.query("pool.snapshot.query", [["dataset", "^", root_dataset]], {"select": ["id"]})
+    # A neighbour's name may begin with the root's.
+    of_ours: list[Any] = [["OR", [["dataset", "=", root_dataset], ["dataset", "^", f"{root_dataset}/"]]]]
+    snapshots = await nas.query("pool.snapshot.query", of_ours, {"select": ["id"]})
     found += [f"snapshot {row['id']}" for row in snapshots]
     for kind, method, name in _SHARING:
         found += [f"{kind} {row[name]}" for row in await nas.query(method, [], {})]

@@ -6,7 +6,7 @@ from csisim.driver import paging, requests
 from csisim.driver.controller_health import ControllerHealth
 from csisim.driver.grpc_types import Context
 from csisim.driver.inflight import snapshot_key, volume_key
-from csisim.driver.parameters import mutable_parameters, unsupported
+from csisim.driver.parameters import mutable_parameters, not_in_force, unlike, unsupported, volume_parameters
 from csisim.driver.provisioning import Provisioner
 from csisim.driver.publishing import Publishing
 from csisim.driver.records import Volume
@@ -126,9 +126,11 @@ class ControllerService(csi_pb2_grpc.ControllerServicer):
         context_given = string_map(request.volume_context, "volume_context")
         mutable = string_map(request.mutable_parameters, "mutable_parameters")
         volume = await self._volumes.get(parse_volume_id(given), given)
-        problem = unsupported(volume.protocol, capabilities)
-        if not problem and parameters.get("protocol", volume.protocol) != volume.protocol:
-            problem = f"the volume is reached by {volume.protocol}, not {parameters['protocol']}"
+        problem = (
+            unsupported(volume.protocol, capabilities)
+            or unlike(parameters, volume.protocol, volume.parameters)
+            or not_in_force(mutable, volume.dataset.settings)
+        )
         if not problem and context_given and context_given != (await self._contexts([volume]))[volume.id]:
             problem = "volume_context is not the one that CreateVolume answered"
         if problem:
@@ -169,13 +171,13 @@ class ControllerService(csi_pb2_grpc.ControllerServicer):
         """What is free, and the sizes that volumes can have, in bytes."""
         capabilities = requests.capabilities(request.volume_capabilities) if request.volume_capabilities else ()
         parameters = requests.string_map(request.parameters, "parameters")
-        limits = self._health.limits(parameters, capabilities)
+        protocol = volume_parameters(parameters, capabilities).protocol
         here = dict(topology(self._config).segments)
         asked = string_map(request.accessible_topology.segments, "accessible_topology")
         available = await self._health.available_bytes() if asked in ({}, here) else 0
         response = pb.GetCapacityResponse(available_capacity=available)
         response.maximum_volume_size.value = min(available, MAXIMUM_BYTES)
-        response.minimum_volume_size.value = MINIMUM_BYTES[limits]
+        response.minimum_volume_size.value = MINIMUM_BYTES[protocol]
         return response
 
     async def CreateSnapshot(self, request: pb.CreateSnapshotRequest, context: Context) -> pb.CreateSnapshotResponse:

@@ -1,10 +1,8 @@
 """Capacity and health as the controller sees them: the pool's state and missing parts of exports."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from csisim.driver.parameters import Protocol, volume_parameters
 from csisim.driver.records import Volume
-from csisim.driver.requests import Capability
 from csisim.driver.volumes import Volumes
 from csisim.errors import FailedPrecondition
 from csisim.pb import csi_pb2 as pb
@@ -21,10 +19,6 @@ class ControllerHealth:
         self._volumes = volumes
         self._storage = volumes.storage
         self._config = volumes.config
-
-    def limits(self, parameters: Mapping[str, str], capabilities: Sequence[Capability]) -> Protocol:
-        """The protocol that such volumes would have."""
-        return volume_parameters(parameters, capabilities).protocol
 
     async def available_bytes(self) -> int:
         """What can still be allocated below the root dataset, or in the pool while there is no root yet."""

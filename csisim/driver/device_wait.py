@@ -75,23 +75,30 @@ async def unless_busy(action: Callable[[], Awaitable[None]], doing: str, path: s
         raise Aborted(f"{doing} {path}: EBUSY: it is in use; close what has it open, then repeat")
 
 
-async def ensure_fs(devices: Devices, device: str, wanted: str) -> tuple[str, bool]:
+async def ensure_fs(devices: Devices, device: str, wanted: str, *, writable: bool = True) -> tuple[str, bool]:
     """Make a file system on a blank device; one that is there is never touched.
 
     Args:
         devices: of this host.
         device: path of a device node that is there.
         wanted: fs_type of the request, "" for any.
+        writable: this node may write to it.
 
     Returns:
         The file system, and whether it was there before.
 
     Raises:
-        FailedPrecondition: the device has another file system than is asked for, or something that is none.
+        FailedPrecondition: the device has another file system than is asked for, or something that is none;
+            or it is blank and may not be written to.
         Aborted: it is blank but busy.
     """
     found = await _format(devices, device)
     if not found:
+        if not writable:
+            raise FailedPrecondition(
+                f"device {device} is blank and published read-only, so no file system was made on it; publish it for"
+                " writing first"
+            )
         make = wanted or DEFAULT_FILE_SYSTEM
         await unless_busy(lambda: _make_fs(devices, device, make), f"make {make} on", device)
         return make, False

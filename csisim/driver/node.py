@@ -13,6 +13,7 @@ from csisim.driver.mounter import NodeHost
 from csisim.driver.node_health import Health
 from csisim.driver.node_publishing import Publishing
 from csisim.driver.node_requests import (
+    attached_readonly,
     attachment,
     check_expand,
     check_publish,
@@ -21,7 +22,7 @@ from csisim.driver.node_requests import (
     credentials,
     path,
 )
-from csisim.driver.node_staging import StageRequest, Staging, VolumeLookup
+from csisim.driver.node_staging import Presence, StageRequest, Staging, VolumeLookup
 from csisim.driver.node_state import StageRecords
 from csisim.driver.node_usage import Usage
 from csisim.driver.requests import PATH_BYTES, require, secrets, text
@@ -30,7 +31,7 @@ from csisim.errors import InvalidArgument, NotFound
 from csisim.pb import csi_pb2 as pb
 from csisim.pb import csi_pb2_grpc
 
-__all__ = ["NodeService", "VolumeLookup"]
+__all__ = ["NodeService", "Presence", "VolumeLookup"]
 
 _Rpc = pb.NodeServiceCapability.RPC
 _CAPABILITIES = (
@@ -51,7 +52,7 @@ class NodeService(csi_pb2_grpc.NodeServicer):
         node_id: as in NodeGetInfo.
         host: mount table, devices and state files; of this node alone.
         locks: may be shared with other services and nodes of the process.
-        volumes: asks the NAS whether a volume exists.
+        volumes: asks the NAS whether a volume exists and is published on this node.
     """
 
     def __init__(
@@ -68,19 +69,23 @@ class NodeService(csi_pb2_grpc.NodeServicer):
         self._health = Health(host, records)
 
     async def NodeStageVolume(self, request: pb.NodeStageVolumeRequest, context: Context) -> pb.NodeStageVolumeResponse:
-        """Attach a volume to this node, and mount it at the staging path unless a raw device is asked for."""
+        """Attach a volume to this node, and mount it at the staging path unless a raw device is asked for.
+
+        Only after ControllerPublishVolume; what that published read-only is not writable here.
+        """
         volume_id, staging_path, capability = check_stage(request)
+        readonly = attached_readonly(request.publish_context)
         _ours(volume_id)
         async with self._locks.hold(*self._keys(volume_id, staging_path)):
             try:
                 given = attachment(request.volume_context)
             except InvalidArgument:
                 # A volume that does not exist is the better answer: then no context would be right.
-                if await self._volumes.exists(volume_id):
+                if await self._volumes.presence(volume_id) is not Presence.ABSENT:
                     raise
                 raise NotFound(f"volume {volume_id} does not exist") from None
             secret = credentials(request.secrets)
-            await self._staging.stage(StageRequest(volume_id, staging_path, capability, given, secret))
+            await self._staging.stage(StageRequest(volume_id, staging_path, capability, given, secret, readonly))
         return pb.NodeStageVolumeResponse()
 
     async def NodeUnstageVolume(
@@ -128,10 +133,10 @@ class NodeService(csi_pb2_grpc.NodeServicer):
         self, request: pb.NodeExpandVolumeRequest, context: Context
     ) -> pb.NodeExpandVolumeResponse:
         """Grow device and file system to what the NAS gives; works with a staging or a target path."""
-        where, required_bytes, capability = check_expand(request)
+        where, wanted, capability = check_expand(request)
         _ours(where.volume_id)
         async with self._locks.hold(*self._keys(where.volume_id)):
-            capacity_bytes = await self._usage.expand(where, required_bytes, capability)
+            capacity_bytes = await self._usage.expand(where, wanted, capability)
         return pb.NodeExpandVolumeResponse(capacity_bytes=capacity_bytes)
 
     async def NodeGetCapabilities(

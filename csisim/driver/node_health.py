@@ -65,19 +65,25 @@ class Health:
         return pb.VolumeHealth(volume_id=volume_id, health_statuses=statuses)
 
     async def storage(self) -> list[pb.NodeGetStorageHealthResponse.StorageBackendHealth]:
-        """One entry per protocol whose server some staged volume cannot reach."""
+        """One entry per protocol whose server some staged volume cannot reach, and one for records that are damaged."""
         unreachable: dict[Protocol, list[str]] = {}
-        for record in await self._records.all():
+        inventory = await self._records.all()
+        for record in inventory.records:
             if any(each.unreachable for each in await self._look(record, "")):
                 unreachable.setdefault(record.attachment.protocol, []).append(record.volume_id)
-        return [
-            pb.NodeGetStorageHealthResponse.StorageBackendHealth(
+        entry = pb.NodeGetStorageHealthResponse.StorageBackendHealth
+        found = [
+            entry(
                 status=pb.STORAGE_UNREACHABLE,
                 reason=f"{protocol.upper()}Unreachable",
                 message=f"{len(volumes)} staged {protocol} volumes get no answer, {volumes[0]} for one",
             )
             for protocol, volumes in sorted(unreachable.items())
         ]
+        if inventory.damaged:
+            message = f"{len(inventory.damaged)} records of staged volumes are damaged, {inventory.damaged[0]} for one"
+            found.append(entry(status=pb.STORAGE_DEGRADED, reason="RecordDamaged", message=message))
+        return found
 
     async def _look(self, record: Staged, publish_path: str) -> list[Trouble]:
         if record.attachment.protocol.is_block and not await self._present(record):

@@ -7,10 +7,10 @@ from csisim.driver import node_mounts as mounts
 from csisim.driver.mounter import MountPoint, NodeHost
 from csisim.driver.node_errors import system_call
 from csisim.driver.node_requests import PublishRequest
-from csisim.driver.node_staging import Staging, VolumeLookup, leave_foreign_mount, remove_unless_taken
+from csisim.driver.node_staging import Presence, Staging, VolumeLookup, leave_foreign_mount, remove_unless_taken
 from csisim.driver.node_state import Published, Staged, StageRecords
 from csisim.driver.requests import MULTI_NODE_MODES
-from csisim.errors import AlreadyExists, DeadlineExceeded, FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from csisim.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NasIndeterminate, NotFound, Unavailable
 from csisim.pb import csi_pb2 as pb
 
 _SHAREABLE_MODES = MULTI_NODE_MODES | {pb.VolumeCapability.AccessMode.SINGLE_NODE_MULTI_WRITER}
@@ -36,7 +36,7 @@ class Publishing:
         """
         record = await self._staged(request)
         wanted = request.wanted
-        _check_fits(record, wanted)
+        _check_fits(record, request)
         await self._check_sharing(record, wanted)
         before = record.at(wanted.target_path)
         top = await mounts.own_mount(self._host.mounter, wanted.target_path, record.source)
@@ -85,10 +85,10 @@ class Publishing:
         record = await self._records.load(volume_id)
         if record is None:
             try:
-                known = await self._volumes.exists(volume_id)
-            except (Unavailable, DeadlineExceeded):
-                known = True
-            if not known:
+                presence = await self._volumes.presence(volume_id)
+            except NasIndeterminate:
+                presence = Presence.PUBLISHED
+            if presence is Presence.ABSENT:
                 raise NotFound(f"volume {volume_id} does not exist")
             raise FailedPrecondition(f"volume {volume_id} is not staged on this node; stage it first")
         if record.staging_path != request.staging_path:
@@ -145,8 +145,9 @@ class Publishing:
             raise Unavailable(f"{target}: the mount was taken off again at once; repeat the call")
 
 
-def _check_fits(record: Staged, wanted: Published) -> None:
+def _check_fits(record: Staged, request: PublishRequest) -> None:
     """A volume is published as what it was staged as, and with no more rights."""
+    wanted = request.wanted
     staged, asked = record.capability, wanted.capability
     if staged.access_type is not asked.access_type:
         raise FailedPrecondition(f"volume {record.volume_id} is staged as {staged}; it cannot be published as {asked}")
@@ -154,5 +155,6 @@ def _check_fits(record: Staged, wanted: Published) -> None:
         raise FailedPrecondition(
             f"volume {record.volume_id} is staged with {staged.fs_type}; it cannot be published with {asked.fs_type}"
         )
-    if (staged.read_only or "ro" in staged.mount_flags) and not wanted.read_only:
-        raise FailedPrecondition(f"volume {record.volume_id} is staged read-only; publish it read-only")
+    if (record.read_only or request.attached_readonly) and not wanted.read_only:
+        how = "staged" if record.read_only else "published to this node"
+        raise FailedPrecondition(f"volume {record.volume_id} is {how} read-only; publish it read-only")

@@ -11,6 +11,7 @@ from csisim.driver.requests import (
     PATH_BYTES,
     AccessType,
     Capability,
+    CapacityRange,
     capacity_range,
     require,
     required_capability,
@@ -51,11 +52,18 @@ _CREDENTIALS = ("node.session.auth.username", "node.session.auth.password")
 
 @dataclass(frozen=True, slots=True)
 class PublishRequest:
-    """NodePublishVolumeRequest; `staging_path` is "" where the caller gave none."""
+    """NodePublishVolumeRequest.
+
+    Attributes:
+        staging_path: "" where the caller gave none.
+        wanted: what is to be at the target path.
+        attached_readonly: ControllerPublishVolume let this node read only.
+    """
 
     volume_id: str
     staging_path: str
     wanted: Published
+    attached_readonly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +144,16 @@ def credentials(values: Mapping[str, str]) -> dict[str, str]:
     return {key: values[key] for key in _CREDENTIALS if key in values}
 
 
+def attached_readonly(context: Mapping[str, str]) -> bool:
+    """Whether the publish context says that this node may only read; without a word about it, it may write too."""
+    given = context.get("readonly", "false")
+    if given not in ("true", "false"):
+        raise InvalidArgument(
+            f"publish_context: readonly {given!r} is neither true nor false; pass what ControllerPublishVolume returned"
+        )
+    return given == "true"
+
+
 def check_stage(request: pb.NodeStageVolumeRequest) -> tuple[str, str, Capability]:
     """Volume id, staging path and capability; the volume context is `attachment`'s."""
     volume_id = require(request.volume_id, "volume_id")
@@ -161,7 +179,8 @@ def check_publish(request: pb.NodePublishVolumeRequest) -> PublishRequest:
         raise InvalidArgument(f"target_path: {target_path} lies in the staging path {staging_path}")
     if staging_path and _inside(staging_path, target_path):
         raise InvalidArgument(f"target_path: {target_path} holds the staging path {staging_path}")
-    return PublishRequest(volume_id, staging_path, Published(target_path, capability, request.readonly))
+    wanted = Published(target_path, capability, request.readonly)
+    return PublishRequest(volume_id, staging_path, wanted, attached_readonly(request.publish_context))
 
 
 def check_volume_path(volume_id: str, volume_path: str, field: str = "volume_path") -> VolumePath:
@@ -169,8 +188,8 @@ def check_volume_path(volume_id: str, volume_path: str, field: str = "volume_pat
     return VolumePath(require(volume_id, "volume_id"), normal_path(require(volume_path, field, PATH_BYTES)))
 
 
-def check_expand(request: pb.NodeExpandVolumeRequest) -> tuple[VolumePath, int, Capability | None]:
-    """Volume, path, required size in bytes (0 for none), and the capability where one was given."""
+def check_expand(request: pb.NodeExpandVolumeRequest) -> tuple[VolumePath, CapacityRange, Capability | None]:
+    """Volume, path, the sizes asked for, and the capability where one was given."""
     where = check_volume_path(request.volume_id, request.volume_path)
     secrets(request.secrets)
     if request.staging_target_path:
@@ -178,7 +197,7 @@ def check_expand(request: pb.NodeExpandVolumeRequest) -> tuple[VolumePath, int, 
     size = capacity_range(request.capacity_range, present=request.HasField("capacity_range"))
     given = request.HasField("volume_capability")
     capability = mount_capability(request.volume_capability, present=True) if given else None
-    return where, size.required_bytes, capability
+    return where, size, capability
 
 
 def _inside(inner: str, outer: str) -> bool:

@@ -3,8 +3,10 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Protocol as Interface
 
+from csisim import deadline
 from csisim.driver import node_mounts as mounts
 from csisim.driver.config import DriverConfig
 from csisim.driver.device_wait import ensure_fs, unless_busy, wait_for_device, wait_until_gone
@@ -14,27 +16,44 @@ from csisim.driver.node_requests import source_of
 from csisim.driver.node_state import Attachment, Staged, StageRecords
 from csisim.driver.parameters import unsupported
 from csisim.driver.requests import Capability
-from csisim.errors import AlreadyExists, FailedPrecondition, NotFound
+from csisim.errors import AlreadyExists, FailedPrecondition, NasIndeterminate, NotFound
 
 log = logging.getLogger(__name__)
+
+# What is staged stays staged without the NAS: a repeat does not wait longer than this for its word.
+_ASK_S = 1.0
+
+
+class Presence(StrEnum):
+    """What the NAS has of a volume, seen from one node."""
+
+    ABSENT = "absent"
+    UNPUBLISHED = "not published on this node"
+    PUBLISHED = "published on this node"
 
 
 class VolumeLookup(Interface):
     """What a node asks of the NAS."""
 
-    async def exists(self, volume_id: str) -> bool:
-        """Whether there is such a volume. Unavailable: the NAS cannot be reached."""
+    async def presence(self, volume_id: str) -> Presence:
+        """Whether there is such a volume, and whether this node may use it. NasIndeterminate: the NAS did not say."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageRequest:
-    """NodeStageVolumeRequest with its address; `credentials` go to the initiator and nowhere else."""
+    """NodeStageVolumeRequest with its address.
+
+    Attributes:
+        credentials: go to the initiator and nowhere else.
+        readonly: ControllerPublishVolume let this node read only.
+    """
 
     volume_id: str
     staging_path: str
     capability: Capability
     attachment: Attachment
     credentials: Mapping[str, str]
+    readonly: bool = False
 
 
 class Staging:
@@ -50,17 +69,23 @@ class Staging:
         """Bring the volume to this node.
 
         The record comes first, so whatever an interrupted call leaves is found by its repeat, or by unstage.
+
+        Raises:
+            NotFound: no such volume.
+            FailedPrecondition: it is not published on this node, or cannot do what is asked.
+            AlreadyExists: it is staged in another way.
         """
         record = await self._records.load(wanted.volume_id)
-        if record is not None and _same(record, wanted):
-            if await self._is_staged(record):
-                if not await self._is_broken(record):
-                    return
-                await mounts.take_off(self._host.mounter, record.staging_path, record.source)
-        elif record is not None:
+        if record is not None and _same(record, wanted) and await self._is_staged(record):
+            if not await self._is_broken(record):
+                await self._confirm_published(wanted.volume_id)
+                return
+            await self._require_published(wanted.volume_id)
+            await mounts.take_off(self._host.mounter, record.staging_path, record.source)
+        else:
+            await self._require_published(wanted.volume_id)
+        if record is not None and not _same(record, wanted):
             await self._replace(record, wanted)
-        if not await self._volumes.exists(wanted.volume_id):
-            raise NotFound(f"volume {wanted.volume_id} does not exist")
         if problem := unsupported(wanted.attachment.protocol, (wanted.capability,)):
             raise FailedPrecondition(f"volume {wanted.volume_id}: {problem}")
         record = await self._begin(record, wanted)
@@ -97,13 +122,36 @@ class Staging:
         await mounts.take_off(self._host.mounter, record.staging_path, record.source)
         await self._mount(record)
 
+    async def _require_published(self, volume_id: str) -> None:
+        """The NAS is the judge of whether the volume may be here: else two nodes could write to it."""
+        presence = await self._volumes.presence(volume_id)
+        if presence is Presence.ABSENT:
+            raise NotFound(f"volume {volume_id} does not exist")
+        if presence is not Presence.PUBLISHED:
+            raise FailedPrecondition(f"volume {volume_id} is {presence}; call ControllerPublishVolume for it first")
+
+    async def _confirm_published(self, volume_id: str) -> None:
+        """For what is staged already: a NAS that does not answer takes nothing away."""
+        try:
+            with deadline.within(_ASK_S):
+                await self._require_published(volume_id)
+        except NasIndeterminate as error:
+            log.warning("volume %s is staged; whether it is still published is unknown: %s", volume_id, error)
+
     async def _begin(self, record: Staged | None, wanted: StageRequest) -> Staged:
         """Write down what is about to happen."""
         mounter = self._host.mounter
         source = source_of(wanted.attachment)
         if record is not None and record.attachment == wanted.attachment:
             source = record.source
-        begun = Staged(wanted.volume_id, wanted.staging_path, wanted.capability, wanted.attachment, source)
+        begun = Staged(
+            wanted.volume_id,
+            wanted.staging_path,
+            wanted.capability,
+            wanted.attachment,
+            source,
+            readonly=wanted.readonly,
+        )
         if record is not None:
             same_path = record.staging_path == wanted.staging_path
             begun = replace(begun, published=record.published, made_directory=record.made_directory and same_path)
@@ -133,8 +181,10 @@ class Staging:
         mounter, path = self._host.mounter, record.staging_path
         fs_type, had_data = "nfs", False
         if record.attachment.protocol.is_block:
-            fs_type, had_data = await ensure_fs(self._host.devices, record.source, record.capability.fs_type)
-        options = _options(record.capability, fs_type)
+            fs_type, had_data = await ensure_fs(
+                self._host.devices, record.source, record.capability.fs_type, writable=not record.readonly
+            )
+        options = _options(record, fs_type)
         if await mounts.own_mount(mounter, path, record.source) is None:
             with system_call("create", path):
                 await mounter.make_dir(path)
@@ -228,26 +278,30 @@ async def leave_foreign_mount(host: NodeHost, records: StageRecords, volume_id: 
     stack = await mounts.stack_at(host.mounter, path)
     if not stack:
         return
-    for record in await records.all():
+    inventory = await records.all()
+    for record in inventory.records:
         if record.volume_id != volume_id and (path == record.staging_path or record.at(path)):
             return
+    unread = f" that can be read ({', '.join(inventory.damaged)} cannot)" if inventory.damaged else ""
     raise FailedPrecondition(
-        f"{path}: {stack[-1].source} is mounted there, which no record tells of; unmount it by hand"
+        f"{path}: {stack[-1].source} is mounted there, which no record{unread} tells of; unmount it by hand"
     )
 
 
 def _same(record: Staged, wanted: StageRequest) -> bool:
-    return (record.staging_path, record.capability, record.attachment) == (
+    return (record.staging_path, record.capability, record.attachment, record.readonly) == (
         wanted.staging_path,
         wanted.capability,
         wanted.attachment,
+        wanted.readonly,
     )
 
 
-def _options(capability: Capability, fs_type: str) -> tuple[str, ...]:
+def _options(record: Staged, fs_type: str) -> tuple[str, ...]:
     """Mount options at the staging path."""
-    options = [flag for flag in capability.mount_flags if not (capability.read_only and flag == "rw")]
-    if capability.read_only and "ro" not in options:
+    capability = record.capability
+    options = [flag for flag in capability.mount_flags if not (record.read_only and flag == "rw")]
+    if record.read_only and "ro" not in options:
         options.append("ro")
     if fs_type == "xfs" and "nouuid" not in options:
         options.append("nouuid")  # a clone has its source's UUID, and both may be on this node

@@ -5,6 +5,7 @@ interrupted call leaves behind is named in it. Whether it is really mounted is t
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -14,6 +15,8 @@ from csisim.driver.node_errors import system_call
 from csisim.driver.parameters import Protocol
 from csisim.driver.requests import AccessType, Capability
 from csisim.errors import FailedPrecondition
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Staged:
     Attributes:
         source: what the mount table shows: `server:/export` or a device path; "" until the device is known.
         made_directory: the staging directory was not there before, so it goes again.
+        readonly: ControllerPublishVolume let this node read only.
         published: in the order of publishing.
     """
 
@@ -59,12 +63,18 @@ class Staged:
     attachment: Attachment
     source: str = ""
     made_directory: bool = False
+    readonly: bool = False
     published: tuple[Published, ...] = ()
 
     @property
     def is_block(self) -> bool:
         """Whether the workload gets the raw device."""
         return self.capability.access_type is AccessType.BLOCK
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nobody on this node may write, for whichever reason."""
+        return self.readonly or self.capability.read_only or "ro" in self.capability.mount_flags
 
     def at(self, target_path: str) -> Published | None:
         """The record of one target path."""
@@ -79,6 +89,18 @@ class Staged:
         return replace(self, published=tuple(each for each in self.published if each.target_path != target_path))
 
 
+class DamagedRecord(FailedPrecondition):
+    """A record cannot be understood: somebody has to look, and nothing is done to its volume until then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """All records of a node, by volume id: those that can be read, and the names of those that cannot."""
+
+    records: tuple[Staged, ...]
+    damaged: tuple[str, ...] = ()
+
+
 class StageRecords:
     """The records of one node, by volume id."""
 
@@ -86,7 +108,7 @@ class StageRecords:
         self._files = files
 
     async def load(self, volume_id: str) -> Staged | None:
-        """The record of a volume, or None. FailedPrecondition: it is damaged."""
+        """The record of a volume, or None. DamagedRecord: it cannot be understood."""
         with system_call("read the record of", volume_id):
             content = await self._files.read(volume_id)
         return None if content is None else _decode(volume_id, content)
@@ -101,12 +123,21 @@ class StageRecords:
         with system_call("remove the record of", volume_id):
             await self._files.remove(volume_id)
 
-    async def all(self) -> tuple[Staged, ...]:
-        """Every record, by volume id; those that vanish meanwhile are left out."""
+    async def all(self) -> Inventory:
+        """Every record; those that vanish meanwhile are left out, and a damaged one does not hide the others."""
         with system_call("list the records in", "the state directory"):
             names = await self._files.names()
-        found = [await self.load(name) for name in names]
-        return tuple(each for each in found if each is not None)
+        found: list[Staged] = []
+        damaged: list[str] = []
+        for name in names:
+            try:
+                record = await self.load(name)
+            except DamagedRecord as error:
+                log.warning("%s", error)
+                damaged.append(name)
+            else:
+                found += [record] if record is not None else []
+        return Inventory(tuple(found), tuple(damaged))
 
 
 def _decode(volume_id: str, content: bytes) -> Staged:
@@ -122,18 +153,19 @@ def _decode(volume_id: str, content: bytes) -> Staged:
             ),
             source=_text(row["source"]),
             made_directory=bool(row["made_directory"]),
+            readonly=bool(row["readonly"]),
             published=tuple(
                 Published(_text(each["target_path"]), _capability(each["capability"]), bool(each["readonly"]))
                 for each in row["published"]
             ),
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise FailedPrecondition(
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise DamagedRecord(
             f"the record of volume {volume_id} is damaged ({type(error).__name__}); unmount the volume by hand and"
             " remove its file from the state directory"
         ) from error
     if record.volume_id != volume_id:
-        raise FailedPrecondition(f"the record of volume {volume_id} tells of {record.volume_id}; remove its file")
+        raise DamagedRecord(f"the record of volume {volume_id} tells of {record.volume_id}; remove its file")
     return record
 
 

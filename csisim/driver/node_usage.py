@@ -7,7 +7,7 @@ from csisim.driver.mounter import NodeHost
 from csisim.driver.node_errors import system_call
 from csisim.driver.node_requests import VolumePath
 from csisim.driver.node_state import Staged, StageRecords
-from csisim.driver.requests import Capability
+from csisim.driver.requests import Capability, CapacityRange
 from csisim.errors import FailedPrecondition, InvalidArgument, NotFound, OutOfRange
 from csisim.pb import csi_pb2 as pb
 
@@ -40,7 +40,7 @@ class Usage:
             ),
         ]
 
-    async def expand(self, where: VolumePath, required_bytes: int, capability: Capability | None) -> int:
+    async def expand(self, where: VolumePath, wanted: CapacityRange, capability: Capability | None) -> int:
         """Let the volume's device and file system take up what the NAS gives; returns the capacity in bytes.
 
         Callers hold the volume's lock.
@@ -48,7 +48,7 @@ class Usage:
         Raises:
             NotFound: the volume is not at the path.
             InvalidArgument: the capability is not what it was staged with.
-            OutOfRange: the device is smaller than required.
+            OutOfRange: what is seen here is smaller than required, or larger than the limit; nothing was changed.
             FailedPrecondition: the file system cannot grow as it is mounted.
         """
         record = await self._locate(where)
@@ -59,14 +59,13 @@ class Usage:
         if not record.attachment.protocol.is_block:
             # The quota is the NAS's; what the export shows is what there is.
             with system_call("read the usage of", where.path):
-                return (await self._host.mounter.statfs(where.path)).total_bytes
+                total_bytes = (await self._host.mounter.statfs(where.path)).total_bytes
+            _check_size(f"export {record.source}", total_bytes, wanted)
+            return total_bytes
         with system_call("rescan", record.source):
             await self._host.devices.rescan(record.source)
             size_bytes = await self._host.devices.size_bytes(record.source)
-        if size_bytes < required_bytes:
-            raise OutOfRange(
-                f"device {record.source} has {size_bytes} bytes, {required_bytes} are required; expand the volume first"
-            )
+        _check_size(f"device {record.source}", size_bytes, wanted)
         if not record.is_block:
             await self._grow(record, where.path)
         return size_bytes
@@ -97,3 +96,12 @@ class Usage:
         if not found:
             raise NotFound(f"volume {where.volume_id} is not at {where.path}")
         return record
+
+
+def _check_size(what: str, size_bytes: int, wanted: CapacityRange) -> None:
+    if size_bytes < wanted.required_bytes:
+        raise OutOfRange(
+            f"{what} has {size_bytes} bytes, {wanted.required_bytes} are required; expand the volume first"
+        )
+    if not wanted.contains(size_bytes):
+        raise OutOfRange(f"{what} has {size_bytes} bytes, more than the limit of {wanted.limit_bytes}")

@@ -53,7 +53,32 @@ def volume_parameters(parameters: Mapping[str, str], capabilities: Sequence[Capa
     Raises:
         InvalidArgument: an unknown key or value, or capabilities that the protocol cannot give.
     """
-    protocol, thin = _default_protocol(capabilities), True
+    default = VolumeParameters(_default_protocol(capabilities))
+    chosen = _applied(parameters, default)
+    if problem := unsupported(chosen.protocol, capabilities):
+        raise InvalidArgument(f"volume_capabilities: {problem}")
+    return chosen
+
+
+def unlike(parameters: Mapping[str, str], protocol: Protocol, summary: str) -> str:
+    """Why a volume was not made with these StorageClass parameters, of which some may be left out; "" where it was.
+
+    Args:
+        parameters: as a caller gives them.
+        protocol: of the volume.
+        summary: of the parameters that the volume was made with.
+    """
+    made = VolumeParameters(protocol, thin=not summary.endswith(" thick"))
+    try:
+        asked = _applied(parameters, made)
+    except InvalidArgument as error:
+        return str(error)
+    return "" if asked == made else f"the volume was made as {made.summary()}, not as {asked.summary()}"
+
+
+def _applied(parameters: Mapping[str, str], default: VolumeParameters) -> VolumeParameters:
+    """The parameters, with the default for those that are not given."""
+    protocol, thin = default.protocol, default.thin
     for key, value in parameters.items():
         if key.startswith(_IGNORED_PREFIX):
             continue
@@ -63,8 +88,6 @@ def volume_parameters(parameters: Mapping[str, str], capabilities: Sequence[Capa
             thin = _one_of(key, value, ("thin", "thick")) == "thin"
         else:
             raise InvalidArgument(f"parameters: unknown key {key!r}; known are protocol, provisioning")
-    if problem := unsupported(protocol, capabilities):
-        raise InvalidArgument(f"volume_capabilities: {problem}")
     return VolumeParameters(protocol, thin)
 
 
@@ -112,6 +135,16 @@ def mutable_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
                 known = ", ".join(MUTABLE_KEYS)
                 raise InvalidArgument(f"mutable_parameters: unknown key {key!r}; known are {known}")
     return properties
+
+
+def not_in_force(parameters: Mapping[str, str], settings: Mapping[str, str]) -> str:
+    """Why a volume with these settings is not one with these VolumeAttributesClass parameters; "" where it is."""
+    try:
+        wanted = mutable_parameters(parameters)
+    except InvalidArgument as error:
+        return str(error)
+    differing = [key for key, value in wanted.items() if settings.get(key) != value]
+    return "; ".join(f"{key} is {settings.get(key) or 'not set'}, not {wanted[key]}" for key in differing)
 
 
 def _one_of(key: str, value: str, allowed: Sequence[str]) -> str:

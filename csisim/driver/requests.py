@@ -5,6 +5,7 @@ Size limits are the spec's (section "Size Limits"): 128 bytes per string, 4 KiB 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from dataclasses import field as _attribute
 from enum import StrEnum
 
 from csisim.driver.volume_id import SnapshotId, parse_snapshot_id, parse_volume_id
@@ -43,14 +44,14 @@ class Capability:
         access_type: a mounted file system or a raw block device.
         mode: a value of VolumeCapability.AccessMode.Mode other than UNKNOWN.
         fs_type: "" leaves the choice to the driver; mount only.
-        mount_flags: extra mount options; may be sensitive, so they are not logged; mount only.
+        mount_flags: extra mount options; may be sensitive, so they are in no log, error or repr; mount only.
         mount_group: gid for the mount, as a string; mount only.
     """
 
     access_type: AccessType
     mode: int
     fs_type: str = ""
-    mount_flags: tuple[str, ...] = ()
+    mount_flags: tuple[str, ...] = _attribute(default=(), repr=False)
     mount_group: str = ""
 
     @property
@@ -96,12 +97,13 @@ class CreateVolume:
     requisite: tuple[Mapping[str, str], ...]
 
 
-def text(value: str, field: str, limit: int = STRING_BYTES) -> str:
-    """An optional string within its size limit and without control characters."""
+def text(value: str, field: str, limit: int = STRING_BYTES, *, sensitive: bool = False) -> str:
+    """An optional string within its size limit and without control characters; a sensitive one stays out of errors."""
     if len(value) * 4 > limit and len(value.encode("utf-8", "surrogatepass")) > limit:
         raise InvalidArgument(f"{field}: {len(value.encode('utf-8', 'surrogatepass'))} bytes, at most {limit} allowed")
     if not value.isprintable() and any(ord(char) < 0x20 or 0x7F <= ord(char) <= 0x9F for char in value):
-        raise InvalidArgument(f"{field}: {value[:STRING_BYTES]!r} has control characters")
+        shown = "the value" if sensitive else repr(value[:STRING_BYTES])
+        raise InvalidArgument(f"{field}: {shown} has control characters")
     return value
 
 
@@ -140,9 +142,10 @@ def capability(message: pb.VolumeCapability, field: str = "volume_capability") -
     if kind != "mount":
         raise InvalidArgument(f"{field}: neither block nor mount is set")
     mount = message.mount
-    flags = tuple(text(flag, f"{field}.mount.mount_flags") for flag in mount.mount_flags)
+    named = f"{field}.mount.mount_flags"
+    flags = tuple(text(flag, f"{named}[{index}]", sensitive=True) for index, flag in enumerate(mount.mount_flags))
     if sum(map(len, flags)) > MAP_BYTES:
-        raise InvalidArgument(f"{field}.mount.mount_flags: more than {MAP_BYTES} bytes")
+        raise InvalidArgument(f"{named}: more than {MAP_BYTES} bytes")
     fs_type = text(mount.fs_type, f"{field}.mount.fs_type")
     return Capability(AccessType.MOUNT, mode, fs_type, flags, text(mount.volume_mount_group, f"{field}.mount_group"))
 

@@ -1,9 +1,10 @@
 """The gRPC server: the five services behind one interceptor that gives every call a deadline, a log and a status."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import grpc
 import structlog
@@ -15,12 +16,14 @@ from grpc_reflection.v1alpha import reflection
 from csisim import deadline
 from csisim.driver.grpc_types import Context, Handler
 from csisim.driver.statuses import status_of
+from csisim.errors import InvalidArgument
 from csisim.pb import csi_pb2, csi_pb2_grpc
 
 _MESSAGE_LENGTH = 1024
 # The answer has to reach the caller before its own timer fires.
 _ANSWER_MARGIN_S = 0.2
 _ANSWER_MARGIN_SHARE = 0.1
+_CANCELLED = "cancelled, by the caller or the end of its time or of the server; what was begun may have happened"
 
 log = structlog.get_logger(__name__)
 
@@ -38,13 +41,13 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class ServedCall:
-    """One finished call.
+    """One finished call; of each that is served there is exactly one.
 
     Attributes:
         method: full name, `/csi.v1.Controller/CreateVolume`.
-        request: what came in, secrets included: strip it before it goes anywhere.
+        request: what came in, secrets included: strip it before it goes anywhere; empty where it was malformed.
         response: what went out; None for a failed call or a stream.
-        code: the status.
+        code: the status; CANCELLED also where the caller's time ran out before there was an answer.
         message: the status message of a failed call.
         duration_s: loop time from first to last byte, seconds.
     """
@@ -62,9 +65,10 @@ Observer = Callable[[ServedCall], None]
 
 @dataclass(frozen=True, slots=True)
 class _Malformed:
-    """A request that is not valid protobuf, or has a string that is not UTF-8."""
+    """A request that is not valid protobuf, or has a string that is not UTF-8; `empty` is one of its type."""
 
     reason: str
+    empty: Message
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -102,12 +106,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _unary(self, method: str, serve: Callable[..., Awaitable[Message]]) -> Callable[..., Awaitable[Message]]:
         async def served(request: Message | _Malformed, context: Context) -> Message:
-            if isinstance(request, _Malformed):
-                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, request.reason)
             call = _Call(self._observers, method, request, context)
+            message = await call.message(request)
             try:
-                with deadline.within(call.time_s):
-                    response = await serve(request, context)
+                with call.within():
+                    response = await serve(message, context)
+            except asyncio.CancelledError:
+                call.observe(grpc.StatusCode.CANCELLED, _CANCELLED, None)
+                raise
             except Exception as error:  # noqa: BLE001 - the one place where errors become statuses
                 await call.fail(error)
             call.observe(grpc.StatusCode.OK, "", response)
@@ -115,15 +121,22 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
         return served
 
-    def _stream(self, method: str, serve: Callable[..., AsyncIterator[Message]]) -> Callable[..., AsyncIterator[Any]]:
-        async def served(request: Message | _Malformed, context: Context) -> AsyncIterator[Message]:
-            if isinstance(request, _Malformed):
-                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, request.reason)
+    def _stream(self, method: str, serve: Callable[..., AsyncGenerator[Message]]) -> Callable[..., AsyncGenerator[Any]]:
+        async def served(request: Message | _Malformed, context: Context) -> AsyncGenerator[Message]:
             call = _Call(self._observers, method, request, context)
+            message = await call.message(request)
             try:
-                with deadline.within(call.time_s):
-                    async for response in serve(request, context):
+                async with aclosing(serve(message, context)) as responses:
+                    while True:
+                        # Not around the yield: a stream that is given up is closed in another task's context.
+                        with call.within():
+                            response = await anext(responses, None)
+                        if response is None:
+                            break
                         yield response
+            except (asyncio.CancelledError, GeneratorExit):
+                call.observe(grpc.StatusCode.CANCELLED, _CANCELLED, None)
+                raise
             except Exception as error:  # noqa: BLE001 - as above
                 await call.fail(error)
             call.observe(grpc.StatusCode.OK, "", None)
@@ -138,19 +151,30 @@ class _Call:
         self,
         observers: Sequence[Observer],
         method: str,
-        request: Message,
+        request: Message | _Malformed,
         context: Context,
     ) -> None:
         self._observers = observers
         self._method = method
-        self._request = request
+        self._request = request.empty if isinstance(request, _Malformed) else request
         self._context = context
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
         left_s = cast("float | None", context.time_remaining())  # the stub forgets calls without a deadline
-        self.time_s = left_s - min(_ANSWER_MARGIN_S, _ANSWER_MARGIN_SHARE * left_s) if left_s is not None else None
+        margin_s = min(_ANSWER_MARGIN_S, _ANSWER_MARGIN_SHARE * left_s) if left_s is not None else 0.0
+        self._ends = self._started + left_s - margin_s if left_s is not None else None
 
-    async def fail(self, error: Exception) -> None:
+    async def message(self, request: Message | _Malformed) -> Message:
+        """The request, or the end of the call where it is malformed."""
+        if isinstance(request, _Malformed):
+            await self.fail(InvalidArgument(request.reason))
+        return request
+
+    def within(self) -> AbstractContextManager[None]:
+        """The time that is left, as the deadline of what is called inside."""
+        return deadline.within(None if self._ends is None else max(0.0, self._ends - self._loop.time()))
+
+    async def fail(self, error: Exception) -> NoReturn:
         """End the call with the status that the error stands for; `details` stay empty, as the spec wants."""
         code, message = status_of(error)
         if code is grpc.StatusCode.INTERNAL:
@@ -173,7 +197,7 @@ def _parser(deserializer: Callable[[bytes], Message]) -> Callable[[bytes], Messa
         try:
             return deserializer(data)
         except DecodeError as error:
-            return _Malformed(f"the request is not a valid message: {error}")
+            return _Malformed(f"the request is not a valid message: {error}", deserializer(b""))
 
     return parse
 

@@ -5,9 +5,12 @@ import errno
 from grpc import StatusCode
 
 from csisim.errors import CsiError, NasIndeterminate, NasRefused, NasTimeout
-from csisim.truenas.storage import is_missing, is_out_of_space
+from csisim.truenas.storage import is_busy, is_existing, is_missing, is_out_of_space
 
+_METHOD_NOT_FOUND = -32601
 _INVALID_PARAMS = -32602
+# The values that pass from a caller to the NAS as they are; names and sizes are made by the driver.
+_CALLERS_ATTRIBUTES = frozenset({"comments", "compression", "sync"})
 
 
 def status_of(error: BaseException) -> tuple[StatusCode, str]:
@@ -20,21 +23,39 @@ def status_of(error: BaseException) -> tuple[StatusCode, str]:
             return error.code, str(error)
         case NasTimeout(sent=True):
             return StatusCode.DEADLINE_EXCEEDED, f"no answer from the NAS in time: {error}; repeat the call"
+        case NasTimeout():
+            return StatusCode.DEADLINE_EXCEEDED, f"no time left to ask the NAS: {error}; repeat with more time"
         case NasIndeterminate():
             return StatusCode.UNAVAILABLE, f"the NAS cannot be reached: {error}; repeat the call"
         case NasRefused():
-            return _refused(error), f"the NAS refused: {error}"
+            return _refused(error), _refusal(error)
         case _:
             return StatusCode.INTERNAL, f"defect in the driver: {type(error).__name__}; its log has the details"
 
 
+def _refusal(error: NasRefused) -> str:
+    if error.code == _METHOD_NOT_FOUND:
+        return f"the NAS does not offer {error.method}; use a version of TrueNAS that has it"
+    return f"the NAS refused: {error}"
+
+
 def _refused(error: NasRefused) -> StatusCode:
+    if error.code == _METHOD_NOT_FOUND:
+        return StatusCode.FAILED_PRECONDITION  # before its text is looked at: "does not exist" is no missing object
     if is_out_of_space(error):
         return StatusCode.RESOURCE_EXHAUSTED
-    if error.errno in (errno.EBUSY, errno.EAGAIN):
+    if is_busy(error) or error.errno == errno.EAGAIN:
         return StatusCode.UNAVAILABLE  # passing by nature
     if is_missing(error):
         return StatusCode.ABORTED  # it went away in the middle of the call: a repeat sees the new state
-    if error.code == _INVALID_PARAMS:
+    if error.code == _INVALID_PARAMS and _is_callers(error):
         return StatusCode.INVALID_ARGUMENT
-    return StatusCode.INTERNAL
+    # "Invalid params" is also what the NAS says when its own state is in the way.
+    in_the_way = error.code == _INVALID_PARAMS or is_existing(error) or error.errno == errno.ENOTEMPTY
+    return StatusCode.FAILED_PRECONDITION if in_the_way else StatusCode.INTERNAL
+
+
+def _is_callers(error: NasRefused) -> bool:
+    """Whether the caller's own values were refused: by the NAS, or for their size or content before they were sent."""
+    attributes = {attribute.rpartition(".")[2] for attribute, _, _ in error.details}
+    return not attributes or attributes <= _CALLERS_ATTRIBUTES

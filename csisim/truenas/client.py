@@ -228,7 +228,7 @@ class NasClient:
         loop = asyncio.get_running_loop()
         while True:
             left_s = request.ends - loop.time()
-            if left_s <= 0:
+            if left_s <= 0 and self._session.connection is not None:
                 raise NasTimeout(request.method, "no time left to send it", sent=False)
             if self._session.connection is None:
                 await self._await_session(request, left_s)
@@ -243,12 +243,9 @@ class NasClient:
             self._slots.release()
 
     async def _await_session(self, request: _Request, left_s: float) -> None:
-        patience_s = self._settings.wait_connected_s
-        if await self._session.wait_ready(min(patience_s, left_s)):
-            return
-        if left_s <= patience_s and not self._session.closed:
-            raise NasTimeout(request.method, self._session.trouble(), sent=False)
-        raise NasIndeterminate(request.method, self._session.trouble(), sent=False)
+        # Also where the caller's time is what ran out: that the NAS is away is what the caller has to know.
+        if left_s <= 0 or not await self._session.wait_ready(min(self._settings.wait_connected_s, left_s)):
+            raise NasIndeterminate(request.method, self._session.trouble(), sent=False)
 
     async def _await_slot(self, request: _Request) -> None:
         try:

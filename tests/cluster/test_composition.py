@@ -57,6 +57,22 @@ def create(name="pvc-1", protocol="nfs"):
     return csi.CreateVolumeRequest(name=name, volume_capabilities=[capability()], parameters={"protocol": protocol})
 
 
+def publish(volume, node_id, **fields):
+    return csi.ControllerPublishVolumeRequest(
+        volume_id=volume.volume_id, node_id=node_id, volume_capability=capability(), **fields
+    )
+
+
+def stage(volume, staging, **fields):
+    return csi.NodeStageVolumeRequest(
+        volume_id=volume.volume_id,
+        staging_target_path=str(staging),
+        volume_capability=capability(),
+        volume_context=volume.volume_context,
+        **fields,
+    )
+
+
 async def test_the_first_node_shares_the_main_socket_and_others_have_their_own(temporary):
     async with cluster(temporary, node_ids=("a", "b")) as running:
         assert running.node_endpoints["a"] == running.endpoint
@@ -73,20 +89,17 @@ async def test_the_first_node_shares_the_main_socket_and_others_have_their_own(t
 
 
 async def test_only_nodes_of_the_process_are_known_unless_it_has_none(temporary):
-    async def publish(endpoint, node_id):
+    async def attempt(endpoint, node_id):
         async with Client(endpoint) as client:
             volume = (await client.controller.CreateVolume(create(), timeout=10)).volume
-            request = csi.ControllerPublishVolumeRequest(
-                volume_id=volume.volume_id, node_id=node_id, volume_capability=capability()
-            )
-            return await client.code(client.controller.ControllerPublishVolume, request)
+            return await client.code(client.controller.ControllerPublishVolume, publish(volume, node_id))
 
     async with cluster(temporary, node_ids=("a",)) as running:
-        assert await publish(running.endpoint, "x") is grpc.StatusCode.NOT_FOUND
-        assert await publish(running.endpoint, "a") is grpc.StatusCode.OK
+        assert await attempt(running.endpoint, "x") is grpc.StatusCode.NOT_FOUND
+        assert await attempt(running.endpoint, "a") is grpc.StatusCode.OK
     async with cluster(temporary, node_ids=(), mode=Mode.CONTROLLER) as running:
         assert dict(running.node_endpoints) == {}
-        assert await publish(running.endpoint, "x") is grpc.StatusCode.OK
+        assert await attempt(running.endpoint, "x") is grpc.StatusCode.OK
 
 
 async def test_a_node_apart_from_its_controller_works_over_its_own_nas_client(temporary, tmp_path):
@@ -98,16 +111,38 @@ async def test_a_node_apart_from_its_controller_works_over_its_own_nas_client(te
     ):
         assert node.nas is None
         volume = (await one.controller.CreateVolume(create(protocol="iscsi"), timeout=10)).volume
-        request = csi.NodeStageVolumeRequest(
-            volume_id=volume.volume_id,
-            staging_target_path=str(tmp_path / "staging"),
-            volume_capability=capability(),
-            volume_context=volume.volume_context,
-        )
+        await one.controller.ControllerPublishVolume(publish(volume, "far"), timeout=10)
         (tmp_path / "staging").mkdir()
-        await two.node.NodeStageVolume(request, timeout=10)
+        await two.node.NodeStageVolume(stage(volume, tmp_path / "staging"), timeout=10)
         assert [point.path for point in node.hosts["far"].mounter.all_mounts()] == [str(tmp_path / "staging")]
         assert await two.code(two.controller.CreateVolume, create()) is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_volume_is_staged_only_on_the_node_that_it_is_published_on(temporary, tmp_path):
+    async with cluster(temporary, node_ids=("a", "b")) as running, Client(running.endpoint) as client:
+        controller, other = client.controller, client.node
+        volume = (await controller.CreateVolume(create(protocol="iscsi"), timeout=10)).volume
+        request = stage(volume, tmp_path / "staging")
+        for node_id, expected in (("", "FAILED_PRECONDITION"), ("b", "FAILED_PRECONDITION"), ("a", "OK")):
+            if node_id:
+                await controller.ControllerUnpublishVolume(
+                    csi.ControllerUnpublishVolumeRequest(volume_id=volume.volume_id), timeout=10
+                )
+                await controller.ControllerPublishVolume(publish(volume, node_id), timeout=10)
+            assert (await client.code(other.NodeStageVolume, request)).name == expected
+        gone = stage(csi.Volume(volume_id="pvc-none", volume_context=volume.volume_context), tmp_path / "other")
+        assert await client.code(other.NodeStageVolume, gone) is grpc.StatusCode.NOT_FOUND
+
+
+async def test_what_is_published_read_only_is_mounted_read_only(temporary, tmp_path):
+    async with cluster(temporary) as running, Client(running.endpoint) as client:
+        volume = (await client.controller.CreateVolume(create(), timeout=10)).volume
+        request = publish(volume, "node-1", readonly=True)
+        published = await client.controller.ControllerPublishVolume(request, timeout=10)
+        context = published.publish_context
+        await client.node.NodeStageVolume(stage(volume, tmp_path / "staging", publish_context=context), timeout=10)
+        (point,) = running.hosts["node-1"].mounter.all_mounts()
+        assert point.readonly
 
 
 async def test_everything_survives_with_a_state_directory(temporary, tmp_path):
@@ -116,13 +151,8 @@ async def test_everything_survives_with_a_state_directory(temporary, tmp_path):
     for _ in range(2):
         async with cluster(temporary, state_dir=tmp_path / "state") as running, Client(running.endpoint) as client:
             volume = (await client.controller.CreateVolume(create(protocol="iscsi"), timeout=10)).volume
-            request = csi.NodeStageVolumeRequest(
-                volume_id=volume.volume_id,
-                staging_target_path=str(staging),
-                volume_capability=capability(),
-                volume_context=volume.volume_context,
-            )
-            await client.node.NodeStageVolume(request, timeout=10)
+            await client.controller.ControllerPublishVolume(publish(volume, "node-1"), timeout=10)
+            await client.node.NodeStageVolume(stage(volume, staging), timeout=10)
             host = running.hosts["node-1"]
             assert len(host.mounter.all_mounts()) == 1
             assert len(host.devices.rows()) == 1

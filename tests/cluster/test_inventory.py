@@ -66,6 +66,14 @@ async def test_every_kind_of_object_is_found_and_the_root_is_not(nas, client):
     ]
 
 
+async def test_what_is_beside_the_root_is_not_counted(nas, client):
+    for name in ("tank/csi", "tank/csi2", "tank/csi2/a"):
+        await nas.call("pool.dataset.create", {"name": name})
+        await nas.call("pool.snapshot.create", {"dataset": name, "name": "s"})
+
+    assert await nas_leftovers(client, "tank/csi") == ["snapshot tank/csi@s"]
+
+
 async def test_mounts_sessions_and_records_of_hosts_are_found(tmp_path):
     backend = MemoryBackend()
     backend.export("nas:/mnt/a", 1 << 30)

@@ -155,13 +155,24 @@ def _ok_or(call: Client, request: Any, code: StatusCode) -> None:
 
 
 @pytest.fixture
-def staged(call: Client, volume: Any, tmp_path: Path) -> Iterator[str]:
+def attached(call: Client, volume: Any) -> Iterator[Any]:
+    """The volume, published on the node and not staged yet."""
+    attach = csi.ControllerPublishVolumeRequest(
+        volume_id=volume.volume_id, node_id=NODE_ID, volume_capability=capability("nfs")
+    )
+    call(attach)
+    yield volume
+    call(csi.ControllerUnpublishVolumeRequest(volume_id=volume.volume_id, node_id=NODE_ID))
+
+
+@pytest.fixture
+def staged(call: Client, attached: Any, tmp_path: Path) -> Iterator[str]:
     """A path at which the volume is really staged, so that nothing but the path given is wrong."""
     staging = tmp_path / "staging"
     staging.mkdir()
-    call(node_requests(volume, "nfs", {}, str(staging), "")[0])
+    call(node_requests(attached, "nfs", {}, str(staging), "")[0])
     yield str(staging)
-    call(csi.NodeUnstageVolumeRequest(volume_id=volume.volume_id, staging_target_path=str(staging)))
+    call(csi.NodeUnstageVolumeRequest(volume_id=attached.volume_id, staging_target_path=str(staging)))
 
 
 @pytest.mark.parametrize("path", OUTSIDE, ids=["relative", "up", "climb", "climb-deep", "nul"])
@@ -211,16 +222,16 @@ def test_a_target_that_cannot_be_made_is_refused_and_nothing_is_stuck(
 
 @pytest.mark.parametrize("name", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
 def test_a_staging_path_that_cannot_be_made_is_refused_and_nothing_is_stuck(
-    call: Client, volume: Any, tmp_path: Path, name: str
+    call: Client, attached: Any, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "file").write_text("somebody's")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with refused(StatusCode.INVALID_ARGUMENT, StatusCode.FAILED_PRECONDITION):
-        call(node_requests(volume, "nfs", {}, str(tmp_path / name), "")[0])
+        call(node_requests(attached, "nfs", {}, str(tmp_path / name), "")[0])
     good = tmp_path / "good"
     good.mkdir()
-    call(node_requests(volume, "nfs", {}, str(good), "")[0])
-    call(csi.NodeUnstageVolumeRequest(volume_id=volume.volume_id, staging_target_path=str(good)))
+    call(node_requests(attached, "nfs", {}, str(good), "")[0])
+    call(csi.NodeUnstageVolumeRequest(volume_id=attached.volume_id, staging_target_path=str(good)))
     assert (tmp_path / "file").read_text() == "somebody's"
 
 

@@ -14,8 +14,8 @@ from google.protobuf.message import Message
 from csisim.driver.config import DriverConfig
 from csisim.driver.inflight import OperationLocks
 from csisim.driver.mounter import NodeHost
-from csisim.driver.node import NodeService
-from csisim.errors import Unavailable
+from csisim.driver.node import NodeService, Presence
+from csisim.errors import NasIndeterminate
 from csisim.pb import csi_pb2 as pb
 from csisim.sim.backend import MemoryBackend
 from csisim.sim.host import SimHost
@@ -37,14 +37,17 @@ class Volumes:
     """The NAS as the node service asks it."""
 
     known: set[str] = field(default_factory=set)
+    published: set[str] = field(default_factory=set)
     down: bool = False
     asked: int = 0
 
-    async def exists(self, volume_id: str) -> bool:
+    async def presence(self, volume_id: str) -> Presence:
         self.asked += 1
         if self.down:
-            raise Unavailable("the NAS cannot be reached")
-        return volume_id in self.known
+            raise NasIndeterminate("pool.dataset.query", "NAS unreachable", sent=False)
+        if volume_id not in self.known:
+            return Presence.ABSENT
+        return Presence.PUBLISHED if volume_id in self.published else Presence.UNPUBLISHED
 
 
 class World:
@@ -68,7 +71,7 @@ class World:
         self.service = NodeService(self.config, self.node_id, host, self.locks, self.volumes)
 
     def volume(self, protocol: str = "nfs", volume_id: str = "pvc-1", size_bytes: int = GIB) -> str:
-        """Make a volume on the servers."""
+        """Make a volume on the servers, published on this node."""
         address = {
             "nfs": {"server": "nas.example", "share": f"/mnt/tank/csi/{volume_id}"},
             "iscsi": {"portal": "nas.example:3260", "iqn": f"iqn.2005-10.org.freenas.ctl:{volume_id}", "lun": "0"},
@@ -85,6 +88,7 @@ class World:
             self.backend.offer(protocol, address, f"zvol-{volume_id}", size_bytes)
         self.contexts[volume_id] = {"protocol": protocol, **address}
         self.volumes.known.add(volume_id)
+        self.volumes.published.add(volume_id)
         return volume_id
 
     async def call(self, request: Message) -> Any:

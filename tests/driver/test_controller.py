@@ -49,6 +49,13 @@ async def test_what_the_volume_can_do_is_confirmed_whole(rig):
     [
         ([capability(), capability(block=True)], {}),
         ([capability()], {"parameters": {"protocol": "iscsi"}}),
+        ([capability()], {"parameters": {"protocol": "smb"}}),
+        ([capability()], {"parameters": {"provisioning": "thick"}}),
+        ([capability()], {"parameters": {"provisioning": "some"}}),
+        ([capability()], {"parameters": {"protocol": "nfs", "bogus": "1"}}),
+        ([capability()], {"mutable_parameters": {"nonsense": "x"}}),
+        ([capability()], {"mutable_parameters": {"sync": "sometimes"}}),
+        ([capability()], {"mutable_parameters": {"sync": "always"}}),
         ([capability()], {"volume_context": {"protocol": "nfs", "share": "/elsewhere"}}),
     ],
 )
@@ -58,6 +65,39 @@ async def test_what_it_cannot_do_is_answered_with_the_reason(rig, wanted, fields
 
     assert not answer.HasField("confirmed")
     assert answer.message
+
+
+@pytest.mark.parametrize(
+    ("made_with", "asked", "confirmed"),
+    [
+        ({"protocol": "NFS"}, {"protocol": "nfs"}, True),
+        ({"protocol": "nfs"}, {"protocol": "NFS", "csi.storage.k8s.io/fstype": "ext4"}, True),
+        ({"protocol": "iscsi", "provisioning": "thick"}, {"provisioning": "Thick"}, True),
+        ({"protocol": "iscsi", "provisioning": "thick"}, {"protocol": "iscsi"}, True),
+        ({"protocol": "iscsi", "provisioning": "thick"}, {"provisioning": "thin"}, False),
+        ({"protocol": "iscsi"}, {"provisioning": "thin"}, True),
+        ({"protocol": "iscsi"}, {"protocol": "nvmeof"}, False),
+    ],
+)
+async def test_parameters_are_compared_as_create_volume_takes_them(rig, made_with, asked, confirmed):
+    request = create("v")
+    request.parameters.clear()
+    request.parameters.update(made_with)
+    await rig.rpc(request)
+    answer = await rig.rpc(validate("v", capability(), parameters=asked))
+
+    assert answer.HasField("confirmed") is confirmed
+    assert bool(answer.message) is not confirmed
+    assert dict(answer.confirmed.parameters) == (asked if confirmed else {})
+
+
+async def test_mutable_parameters_are_confirmed_while_they_are_in_force(rig):
+    await rig.rpc(create("v", mutable_parameters={"sync": "Always"}))
+    question = validate("v", capability(), mutable_parameters={"sync": "always"})
+
+    assert (await rig.rpc(question)).HasField("confirmed")
+    await rig.rpc(pb.ControllerModifyVolumeRequest(volume_id="v", mutable_parameters={"sync": "standard"}))
+    assert "sync is STANDARD" in (await rig.rpc(question)).message
 
 
 @pytest.mark.parametrize(

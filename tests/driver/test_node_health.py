@@ -75,3 +75,19 @@ async def test_storage_is_unreachable_only_where_nothing_answers(
     assert [(each.status, each.reason) for each in entries] == (
         [(pb.STORAGE_UNREACHABLE, "NFSUnreachable")] if unreachable else []
     )
+
+
+async def test_a_damaged_record_is_told_of_beside_what_else_is_wrong(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.volume()
+    await world.stage()
+    await world.sim.files.write("pvc-0", b"{")
+    world.backend.outage = errno.ETIMEDOUT
+    entries = (await world.call(pb.NodeGetStorageHealthRequest())).backend_health
+    assert [(each.status, each.reason) for each in entries] == [
+        (pb.STORAGE_UNREACHABLE, "NFSUnreachable"),
+        (pb.STORAGE_DEGRADED, "RecordDamaged"),
+    ]
+    assert "pvc-0" in entries[1].message
+    with pytest.raises(errors.FailedPrecondition, match="pvc-0 is damaged"):
+        await reasons(world, "pvc-0")

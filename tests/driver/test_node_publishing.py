@@ -119,6 +119,22 @@ async def test_a_volume_staged_read_only_is_not_published_read_write(world: Worl
     await world.publish(readonly=True)
 
 
+@pytest.mark.parametrize(("protocol", "kind"), [("nfs", "mount"), ("iscsi", "block"), ("nvmeof", "block")])
+@pytest.mark.parametrize("staged", [{"readonly": "true"}, {}])
+async def test_what_the_controller_published_read_only_is_not_published_read_write(
+    world: World, protocol: str, kind: str, staged: dict[str, str]
+) -> None:
+    world.volume(protocol)
+    wanted = {"volume_capability": capability(kind), "publish_context": {"readonly": "true"}}
+    await world.stage(volume_capability=capability(kind), publish_context=staged)
+    with pytest.raises(errors.FailedPrecondition, match="read-only"):
+        await world.publish(**wanted)
+    assert await world.sim.mounter.mounts(world.target) == ()
+    await world.publish(readonly=True, **wanted)
+    (point,) = await world.sim.mounter.mounts(world.target)
+    assert point.readonly
+
+
 @pytest.mark.parametrize("kind", ["mount", "block"])
 async def test_publish_as_what_it_was_not_staged_as_is_refused(world: World, kind: str) -> None:
     world.volume("iscsi")

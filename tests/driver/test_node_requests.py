@@ -7,6 +7,7 @@ import pytest
 from csisim.driver import node_requests
 from csisim.driver.node_state import Attachment
 from csisim.driver.parameters import Protocol
+from csisim.driver.requests import CapacityRange
 from csisim.errors import InvalidArgument
 from csisim.pb import csi_pb2 as pb
 from tests.driver.node_world import capability
@@ -92,5 +93,28 @@ def test_credentials_are_only_those_of_chap() -> None:
 
 def test_an_expansion_takes_any_path_and_no_size_at_all() -> None:
     request = pb.NodeExpandVolumeRequest(volume_id="pvc-1", volume_path="some//path/")
-    where, required_bytes, wanted = node_requests.check_expand(request)
-    assert (where.path, required_bytes, wanted) == ("some/path", 0, None)
+    where, sizes, wanted = node_requests.check_expand(request)
+    assert (where.path, sizes, wanted) == ("some/path", CapacityRange(), None)
+
+
+def test_an_expansion_keeps_both_bounds() -> None:
+    request = pb.NodeExpandVolumeRequest(
+        volume_id="pvc-1", volume_path="/p", capacity_range=pb.CapacityRange(required_bytes=5, limit_bytes=9)
+    )
+    assert node_requests.check_expand(request)[1] == CapacityRange(5, 9)
+
+
+def test_a_publish_context_says_whether_the_node_may_write() -> None:
+    assert not node_requests.attached_readonly({})
+    assert not node_requests.attached_readonly({"readonly": "false"})
+    assert node_requests.attached_readonly({"readonly": "true", "other": "ignored"})
+    for other in ("", "True", "1"):
+        with pytest.raises(InvalidArgument, match="readonly"):
+            node_requests.attached_readonly({"readonly": other})
+
+
+def test_mount_flags_are_refused_without_being_shown() -> None:
+    for flags in (["bind", "password=hunter2"], ["ro", "rw", "password=hunter2"], ["password=hunter2\x01"]):
+        with pytest.raises(InvalidArgument, match="mount_flags") as refused:
+            node_requests.mount_capability(capability(mount_flags=flags), present=True)
+        assert "hunter2" not in str(refused.value)

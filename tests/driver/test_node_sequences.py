@@ -12,7 +12,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from csisim.errors import CsiError, Internal
+from csisim.errors import CsiError, Internal, NasIndeterminate
 from csisim.sim.backend import Superblock
 from tests.driver.node_world import Mode, World, capability, in_no_time
 
@@ -25,7 +25,7 @@ CAPABILITIES = [
     capability("block"),
 ]
 CALLS = ["stage", "publish", "unpublish", "unstage", "expand"]
-EVENTS = ["restart", "reboot", "busy", "idle", "vanish", "nas down", "nas up"]
+EVENTS = ["restart", "reboot", "busy", "idle", "vanish", "nas down", "nas up", "detach", "attach"]
 
 
 @st.composite
@@ -65,7 +65,7 @@ class Run:
         refusal = None
         try:
             await self.call(what, volume_id, letter, number)
-        except CsiError as error:
+        except (CsiError, NasIndeterminate) as error:
             refusal = error
         assert not isinstance(refusal, Internal)
         assert self.world.locks.held() == ()
@@ -114,11 +114,17 @@ class Run:
                 world.volumes.down, world.backend.outage = True, errno.ETIMEDOUT
             case "nas up":
                 world.volumes.down, world.backend.outage = False, None
+            case "detach":
+                world.volumes.published.discard(volume_id)
+            case "attach":
+                world.volumes.published.add(volume_id)
 
     def check_promise(self, what: str, volume_id: str, letter: str, number: int) -> None:
         target, staging = self.path("target", letter), self.path("staging", volume_id)
         shown = self.shown(volume_id)
         is_block = CAPABILITIES[number].HasField("block")
+        if what == "stage":
+            assert volume_id in self.world.volumes.published or self.world.volumes.down
         match what:
             case "stage" if is_block:
                 assert self.sessions(volume_id)

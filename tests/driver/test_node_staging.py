@@ -6,9 +6,11 @@ import errno
 from pathlib import Path
 
 import pytest
+from grpc import StatusCode
 
 from csisim import errors
-from tests.driver.node_world import GIB, Mode, World, capability
+from csisim.driver.statuses import status_of
+from tests.driver.node_world import GIB, PROTOCOLS, Mode, World, capability
 
 
 @pytest.fixture
@@ -44,9 +46,81 @@ async def test_stage_beyond_what_the_volume_can_do_is_refused(world: World) -> N
 async def test_stage_says_unavailable_while_the_nas_is_down(world: World) -> None:
     world.volume()
     world.volumes.down = True
-    with pytest.raises(errors.Unavailable):
+    with pytest.raises(errors.NasIndeterminate) as unreachable:
         await world.stage()
+    assert status_of(unreachable.value)[0] is StatusCode.UNAVAILABLE
     assert await world.leaks() == []
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_stage_of_a_volume_that_is_not_published_here_names_what_comes_first(world: World, protocol: str) -> None:
+    world.volume(protocol)
+    world.volumes.published.clear()
+    for fields in ({}, {"volume_context": {}}):
+        with pytest.raises((errors.FailedPrecondition, errors.InvalidArgument)) as refused:
+            await world.stage(**fields)
+        assert fields or "ControllerPublishVolume" in str(refused.value)
+    assert await world.leaks() == []
+
+
+async def test_staging_again_after_the_volume_was_taken_from_this_node_is_refused_and_leaves_it_staged(
+    world: World,
+) -> None:
+    world.volume()
+    await world.stage()
+    world.volumes.published.clear()
+    with pytest.raises(errors.FailedPrecondition, match="ControllerPublishVolume"):
+        await world.stage()
+    world.volumes.known.clear()
+    with pytest.raises(errors.NotFound):
+        await world.stage()
+    assert len(await world.sim.mounter.mounts(world.staging)) == 1
+    await world.unstage()
+    assert await world.leaks() == []
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_what_the_controller_published_read_only_is_mounted_so_even_after_a_reboot(
+    world: World, protocol: str
+) -> None:
+    world.volume(protocol)
+    if protocol != "nfs":
+        await world.stage()
+        await world.unstage()
+    flags = capability(mount_flags=["noatime", "rw"])
+    for _ in range(2):
+        await world.stage(publish_context={"readonly": "true"}, volume_capability=flags)
+        (point,) = await world.sim.mounter.mounts(world.staging)
+        assert point.options == ("ro", "noatime")
+        with pytest.raises(errors.FailedPrecondition, match="read-only"):
+            await world.publish()
+        with pytest.raises(errors.AlreadyExists, match="unstage it first"):
+            await world.stage(publish_context={"readonly": "false"}, volume_capability=flags)
+        world.sim.reboot()
+        world.restart()
+
+
+async def test_a_blank_device_that_was_published_read_only_is_not_formatted(world: World) -> None:
+    world.volume("iscsi")
+    with pytest.raises(errors.FailedPrecondition, match="blank and published read-only"):
+        await world.stage(publish_context={"readonly": "true"})
+    assert world.backend.superblocks == {}
+    await world.unstage()
+    assert await world.leaks() == []
+
+
+async def test_unstage_of_what_a_damaged_record_may_tell_of_names_the_record(world: World) -> None:
+    world.volume("nfs", "pvc-2")
+    world.volume()
+    await world.stage()
+    await world.sim.files.write("pvc-1", b"{")
+    with pytest.raises(errors.FailedPrecondition, match=r"no record that can be read \(pvc-1 cannot\)"):
+        await world.unstage("pvc-2")
+    await world.stage("pvc-2", staging_target_path=world.staging + "-2")
+    await world.unstage("pvc-3", staging=world.staging + "-2")
+    with pytest.raises(errors.FailedPrecondition, match="pvc-1 is damaged"):
+        await world.unstage()
+    assert len(world.sim.mounter.all_mounts()) == 2
 
 
 async def test_unstage_of_a_published_volume_is_refused(world: World) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from csisim import errors
+from csisim.pb import csi_pb2 as pb
 from tests.driver.node_world import GIB, PROTOCOLS, Mode, World, capability
 
 
@@ -69,3 +70,27 @@ async def test_expand_of_nfs_returns_what_the_export_shows(world: World) -> None
     await world.stage()
     world.backend.export("nas.example:/mnt/tank/csi/pvc-1", 3 * GIB)
     assert await world.expand(world.staging, 2 * GIB) == 3 * GIB
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_expand_beyond_what_the_nas_gave_or_below_what_is_there_is_out_of_range(
+    world: World, protocol: str
+) -> None:
+    world.volume(protocol)
+    await world.stage()
+    with pytest.raises(errors.OutOfRange, match="expand the volume first"):
+        await world.expand(world.staging, 2 * GIB)
+    for limit_bytes in (1, GIB - 1):
+        with pytest.raises(errors.OutOfRange, match="more than the limit"):
+            await world.expand(world.staging, capacity_range=pb.CapacityRange(limit_bytes=limit_bytes))
+    exact = pb.CapacityRange(required_bytes=GIB, limit_bytes=GIB)
+    assert await world.expand(world.staging, capacity_range=exact) == GIB
+
+
+async def test_a_device_above_the_limit_does_not_grow_its_file_system(world: World) -> None:
+    world.volume("iscsi")
+    await world.stage()
+    world.backend.sizes["zvol-pvc-1"] = 3 * GIB
+    with pytest.raises(errors.OutOfRange, match="more than the limit"):
+        await world.expand(world.staging, capacity_range=pb.CapacityRange(required_bytes=2 * GIB, limit_bytes=2 * GIB))
+    assert (await world.stats(world.staging)).usage[0].total == GIB

@@ -2,7 +2,14 @@
 
 import pytest
 
-from csisim.driver.parameters import Protocol, mutable_parameters, unsupported, volume_parameters
+from csisim.driver.parameters import (
+    Protocol,
+    mutable_parameters,
+    not_in_force,
+    unlike,
+    unsupported,
+    volume_parameters,
+)
 from csisim.driver.requests import AccessType, Capability
 from csisim.errors import InvalidArgument
 from csisim.pb import csi_pb2 as pb
@@ -55,6 +62,29 @@ def test_thick_and_thin_volumes_are_told_apart_on_a_repeat():
     thick = volume_parameters({"protocol": "iscsi", "provisioning": "thick"}, [MOUNT])
 
     assert thin.summary() != thick.summary()
+
+
+@pytest.mark.parametrize("provisioning", ["thin", "thick"])
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_a_volume_is_like_what_it_was_made_with_and_like_parts_of_it_only(protocol, provisioning):
+    made = volume_parameters({"protocol": protocol, "provisioning": provisioning}, [MOUNT]).summary()
+    other = "thin" if provisioning == "thick" else "thick"
+
+    for part in ({}, {"protocol": protocol.upper()}, {"provisioning": provisioning}, {"csi.storage.k8s.io/x": "y"}):
+        assert unlike(part, protocol, made) == ""
+    assert f"made as {made}, not as {protocol} {other}" in unlike({"provisioning": other}, protocol, made)
+    assert "bogus" in unlike({"bogus": "1"}, protocol, made)
+    assert "smb" in unlike({"protocol": "smb"}, protocol, made)
+
+
+def test_settings_in_force_are_told_from_others():
+    settings = {"compression": "LZ4", "sync": "STANDARD", "comments": ""}
+
+    assert not_in_force({"compression": "lz4", "sync": "standard"}, settings) == ""
+    assert not_in_force({}, settings) == ""
+    assert not_in_force({"compression": "zstd"}, settings) == "compression is LZ4, not ZSTD"
+    assert not_in_force({"comments": "x"}, settings) == "comments is not set, not x"
+    assert "nonsense" in not_in_force({"nonsense": "1"}, settings)
 
 
 def test_mutable_parameters_are_spelled_as_the_nas_wants_them():

@@ -86,6 +86,22 @@ def test_a_secret_never_enters_the_error():
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("flag", ["password=hunter2\n", "password=hunter2\x00", "password=hunter2" + "x" * 128])
+def test_a_mount_flag_never_enters_the_error_but_its_index_does(flag):
+    with pytest.raises(InvalidArgument, match=r"volume_capabilities\[0\]\.mount\.mount_flags\[1\]") as caught:
+        requests.create_volume(create(volume_capabilities=[mount(mount_flags=["noatime", flag])]))
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_mount_flags_stay_out_of_what_a_capability_shows():
+    parsed = requests.capability(mount(mount_flags=["password=hunter2"], fs_type="ext4"))
+
+    assert parsed.mount_flags == ("password=hunter2",)
+    assert "hunter2" not in f"{parsed!r} {parsed}"
+    assert "ext4" in repr(parsed)
+
+
 @given(st.text(), st.integers(0, 200))
 def test_text_raises_nothing_but_invalid_argument(value, limit):
     try:

@@ -10,7 +10,14 @@ import pytest
 
 from csisim.pb import csi_pb2 as csi
 from tests.support.nas import Nas
-from tests.support.orchestrator import GIB, Orchestrator, create_request, expand_request, remove_directory
+from tests.support.orchestrator import (
+    GIB,
+    Orchestrator,
+    create_request,
+    expand_request,
+    node_requests,
+    remove_directory,
+)
 from tests.support.processes import NODE_ID, Server, driver, free_port, nas, nas_flags
 from tests.support.rpc import AsyncClient
 from tests.support.site import Site, is_there
@@ -38,6 +45,12 @@ NEEDING_THE_NAS: list[Any] = [
     expand_request("wanted-10", GIB),
     csi.ControllerModifyVolumeRequest(volume_id="wanted-11", mutable_parameters={"sync": "always"}),
     csi.CreateVolumeGroupSnapshotRequest(name="g", source_volume_ids=["wanted-12"]),
+    csi.NodeStageVolumeRequest(
+        volume_id="wanted-13",
+        staging_target_path="/nonexistent/staging",
+        volume_capability=create_request("x").volume_capabilities[0],
+        volume_context={"protocol": "nfs", "server": "127.0.0.1", "share": "/mnt/tank/csi/wanted-13"},
+    ),
 ]
 
 
@@ -135,6 +148,18 @@ async def test_mounts_can_be_torn_down_while_the_nas_is_away(site: Site) -> None
     await site.backend.start_async()
     for volume in volumes.values():
         await site.co(csi.ControllerUnpublishVolumeRequest(volume_id=volume.volume_id, node_id=NODE_ID))
+    await site.nothing_left()
+
+
+async def test_what_is_staged_is_confirmed_while_the_nas_is_away(site: Site) -> None:
+    volume = (await site.co(create_request("staged", "iscsi"))).volume
+    paths = site.paths("staged")
+    await site.co.to_node(volume, "iscsi", *paths)
+    site.backend.kill()
+    for request in node_requests(volume, "iscsi", {"readonly": "false"}, *paths):
+        await site.client(request)
+    await site.backend.start_async()
+    await site.co.off_node(volume.volume_id, *paths)
     await site.nothing_left()
 
 

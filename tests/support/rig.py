@@ -80,7 +80,9 @@ async def running(socket: Path, config: DriverConfig = CONFIG) -> AsyncIterator[
     pools = (Pool("tank", 1 << 40),)
     nas = Nas(NasConfig(pools=pools, api_key=API_KEY), rng=random.Random(1), clock=lambda: NOW_S)
     listener = await nas.serve("127.0.0.1", 0)
-    settings = NasSettings(url=listener.url, api_key=API_KEY, backoff_s=0.01, backoff_max_s=0.05, overdue_s=0.2, landing_s=0.1)
+    settings = NasSettings(
+        url=listener.url, api_key=API_KEY, backoff_s=0.01, backoff_max_s=0.05, overdue_s=0.2, landing_s=0.1
+    )
     client = NasClient(settings, rng=random.Random(2))
     await client.start()
     assert await client.wait_connected(5)
