@@ -1,4 +1,4 @@
-"""The NAS client: concurrent JSON-RPC calls over one websocket (truenas-api.md sections 1 to 4)."""
+"""The NAS client: concurrent JSON-RPC calls over one websocket (TrueNAS API 25.10)."""
 
 import asyncio
 import random

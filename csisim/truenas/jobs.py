@@ -1,4 +1,4 @@
-"""The jobs that calls wait for: ends told by events, whether early, in time or never (truenas-api.md section 4.2)."""
+"""The jobs that calls wait for: ends told by events, whether early, in time or never (TrueNAS API 25.10)."""
 
 import asyncio
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 as the NAS speaks it: text out, text in; pure and total (truenas-api.md section 2)."""
+"""JSON-RPC 2.0 as the NAS speaks it: text out, text in; pure and total (TrueNAS API 25.10)."""
 
 import errno as errno_module
 import re
