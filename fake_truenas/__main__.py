@@ -16,7 +16,9 @@ import typer
 
 from fake_truenas.config import NasConfig, Pool
 from fake_truenas.nas import Nas
+from fake_truenas.passwords import Account
 from fake_truenas.properties import parse_size
+from fake_truenas.rate_limit import RateLimit
 from fake_truenas.store import StoreError
 
 
@@ -57,6 +59,18 @@ def parse_pool(text: str) -> Pool:
     return Pool(name, parse_size(re.sub(r"(?i)(?<=[KMGTPE])iB$", "", size)))
 
 
+def parse_user(text: str, salt: bytes) -> Account:
+    """Read NAME:PASSWORD; the password may have colons in it.
+
+    Raises:
+        ValueError: it is not such a pair; the text does not show the password.
+    """
+    name, colon, password = text.partition(":")
+    if not colon:
+        raise ValueError("the user is not NAME:PASSWORD, for example root:secret")
+    return Account.with_password(name, password, salt)
+
+
 @app.command()
 def serve(
     listen: Annotated[str, typer.Option(help="Address and port; port 0 takes a free one.")] = "127.0.0.1:6000",
@@ -66,18 +80,37 @@ def serve(
     api_key: Annotated[
         str, typer.Option(envvar="FAKE_TRUENAS_API_KEY", help="The key that may log in; made up and printed if absent.")
     ] = "",
+    user: Annotated[
+        str, typer.Option(envvar="FAKE_TRUENAS_USER", help="NAME:PASSWORD that may log in besides the key.")
+    ] = "",
     data_dir: Annotated[Path | None, typer.Option(help="Keep the state here; in memory without it.")] = None,
+    rate_limit: Annotated[
+        bool, typer.Option("--rate-limit/--no-rate-limit", help="Refuse the 21st call of a minute before a login.")
+    ] = False,
+    idle_timeout: Annotated[
+        float, typer.Option(help="Seconds without a byte from the server until a connection is cut; 0 never cuts.")
+    ] = 60.0,
     log_level: Annotated[LogLevel, typer.Option(help="What goes to stderr.")] = LogLevel.WARNING,
 ) -> None:
     """Run a fake TrueNAS until SIGTERM or SIGINT. Prints a line on stdout when it is ready."""
     logging.basicConfig(level=log_level.value.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("websockets").setLevel(
+        max(logging.INFO, logging.getLogger().level)
+    )  # its debug log shows secrets
     try:
         host, port = parse_listen(listen)
         pools = tuple(parse_pool(text) for text in pool or ["tank:1TiB"])
         if not api_key:
             api_key = f"1-{secrets.token_urlsafe(48)}"
             print(f"API key: {api_key}", flush=True)  # noqa: T201 - the one place where the key is shown
-        config = NasConfig(pools=pools, api_key=api_key, data_dir=data_dir)
+        config = NasConfig(
+            pools=pools,
+            api_key=api_key,
+            accounts=(parse_user(user, secrets.token_bytes(16)),) if user else (),
+            data_dir=data_dir,
+            rate_limit=RateLimit() if rate_limit else None,
+            idle_timeout_s=idle_timeout or None,
+        )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     try:

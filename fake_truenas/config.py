@@ -1,8 +1,12 @@
 """What a fake NAS is made of."""
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from fake_truenas.passwords import Account
+from fake_truenas.rate_limit import RateLimit
 
 _POOL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,49}")
 _RESERVED_POOLS = ("mirror", "raidz", "draid", "spare", "log")
@@ -36,16 +40,22 @@ class NasConfig:
         api_key: the one key that may log in, usually `<id>-<64 characters>`.
         data_dir: where the state is kept; None keeps it in memory.
         username: the account that the key belongs to.
+        accounts: who may log in with a password.
         version: persona, as in system.version_short.
         login_failure_delay_s: a wrong key is answered after a time from this range.
+        rate_limit: on calls before the login; None, as for a NAS inside of a test, limits nothing.
+        idle_timeout_s: a connection is cut after this long without a byte from the server; None keeps it for ever.
     """
 
     pools: tuple[Pool, ...] = (Pool("tank", 1 << 40),)
     api_key: str = field(default="", repr=False)
     data_dir: Path | None = None
     username: str = "truenas_admin"
+    accounts: tuple[Account, ...] = ()
     version: str = "25.10.5"
     login_failure_delay_s: tuple[float, float] = (1.0, 2.0)
+    rate_limit: RateLimit | None = None
+    idle_timeout_s: float | None = None
 
     def __post_init__(self) -> None:
         if not self.pools:
@@ -55,3 +65,5 @@ class NasConfig:
             raise ValueError(f"pool names must differ: {', '.join(names)}")
         if not self.api_key:
             raise ValueError("an API key is needed")
+        if self.idle_timeout_s is not None and not 0 < self.idle_timeout_s < math.inf:
+            raise ValueError(f"idle timeout of {self.idle_timeout_s} s: a time above 0, or None for none")

@@ -1,5 +1,7 @@
 """The NAS itself: state, methods and sessions, without a network. `server.py` puts it on a port."""
 
+import asyncio
+import errno
 import logging
 import random
 import uuid
@@ -10,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 from fake_truenas import pools, tables
 from fake_truenas.config import NasConfig
 from fake_truenas.context import Ctx
+from fake_truenas.credentials import Token, Tokens
 from fake_truenas.errors import ENOTAUTHENTICATED, CallError, MethodNotFound
 from fake_truenas.events import Events
 from fake_truenas.jobs import Jobs
 from fake_truenas.methods import default_registry
+from fake_truenas.rate_limit import RateLimiter
 from fake_truenas.registry import DatasetHooks, Method, Registry
 from fake_truenas.session import Session
 from fake_truenas.store import Store
@@ -102,7 +106,9 @@ class Nas:
         self.events = Events()
         self.jobs = Jobs(self)
         self.sessions: dict[str, Session] = {}
+        self.tokens = Tokens(rng)
         self.servers: list[Server] = []
+        self._rate_limiter = RateLimiter(config.rate_limit) if config.rate_limit is not None else None
         self.db = Store([tables.TABLES, *self.registry.tables], config.data_dir)
         try:
             with self.db.transaction():
@@ -139,6 +145,7 @@ class Nas:
     def end_session(self, session: Session) -> None:
         """The connection is gone: forget its subscriptions. Calls that run complete, still logged in."""
         self.events.drop(session)
+        self._end_token(session)
         session.connection = None
         self.sessions.pop(session.id, None)
 
@@ -148,9 +155,14 @@ class Nas:
             self.log_out(session)
 
     def log_out(self, session: Session) -> None:
-        """Back to not authenticated, without subscriptions."""
+        """Back to not authenticated, without subscriptions; the token it came in by is gone."""
         self.events.drop(session)
-        session.username = None
+        self._end_token(session)
+        session.username = session.credentials = None
+
+    def _end_token(self, session: Session) -> None:
+        if session.credentials is not None and session.credentials.token is not None:
+            self.tokens.destroy(session.credentials.token)
 
     async def apply(self, session: Session, name: str, params: list[Any], request_id: Any = None) -> Any:
         """Run one call of a session: authorise, validate, apply and commit.
@@ -161,6 +173,8 @@ class Nas:
             ApiError: refused, nothing was changed (a failed job may have changed something).
         """
         method = self._admit(session, name)
+        if session.username is None and self._rate_limiter is not None:
+            await self._limit_rate(self._rate_limiter, session, name)
         args = method.validate(params)
         ctx = Ctx(self, session, request_id)
         if not method.is_async:
@@ -209,9 +223,23 @@ class Nas:
         method = self.registry.methods.get(name)
         if method is None or (method.private and not session.private_methods):
             raise MethodNotFound
+        if session.credentials is not None and session.credentials.token is not None:
+            self._use_token(session, session.credentials.token)
         if session.username is None and not method.public:
             raise CallError("Not authenticated", ENOTAUTHENTICATED)
         return method
+
+    def _use_token(self, session: Session, token: Token) -> None:
+        now = asyncio.get_running_loop().time()
+        if token.valid(now):
+            token.used_at = now
+        else:
+            self.log_out(session)
+
+    async def _limit_rate(self, limiter: RateLimiter, session: Session, name: str) -> None:
+        if limiter.exceeded(name, session.address, asyncio.get_running_loop().time()):
+            await asyncio.sleep(self.rng.uniform(*limiter.limit.delay_s))
+            raise CallError("Rate Limit Exceeded", errno.EBUSY)
 
     def _run(self, method: Method, ctx: Ctx, args: list[Any]) -> Any:
         try:

@@ -24,6 +24,7 @@ from websockets.protocol import SEND_EOF
 
 from fake_truenas import jsonrpc
 from fake_truenas.errors import ApiError, TooManyCalls, Unexpected
+from fake_truenas.idle_cut import IdleCut
 from fake_truenas.nas import NO_REPLY, Call
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Socket(ServerConnection):
     """The library's connection, writing once per turn of the loop: system calls cost more than what they carry."""
 
     _write_due = False
+    idle: IdleCut | None = None
 
     def send_data(self) -> None:
         """Write what the protocol has, at the end of this turn."""
@@ -53,6 +55,8 @@ class Socket(ServerConnection):
 
     def _write_now(self) -> None:
         self._write_due = False
+        if self.idle is not None:
+            self.idle.written()
         frames = self.protocol.writes
         if len(frames) > 1 and SEND_EOF not in frames:
             self.protocol.writes = [b"".join(frames)]
@@ -71,6 +75,9 @@ class Connection:
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._open = True
         self.session = nas.open_session(self)
+        peer = connection.remote_address
+        if isinstance(peer, tuple) and len(peer) >= 2:  # nothing on a simulated network
+            self.session.address, self.session.port = str(peer[0]), int(peer[1])
 
     async def run(self) -> None:
         """Read until the connection ends."""
@@ -250,10 +257,20 @@ class Server:
     async def _handle(self, websocket: ServerConnection) -> None:
         connection = Connection(self._nas, websocket)
         self._connections[connection] = None
+        idle = self._watch(websocket)
         try:
             await connection.run()
         finally:
             del self._connections[connection]
+            if idle is not None:
+                idle.stop()
+
+    def _watch(self, websocket: ServerConnection) -> IdleCut | None:
+        timeout_s = self._nas.config.idle_timeout_s
+        if timeout_s is None or not isinstance(websocket, Socket):
+            return None
+        websocket.idle = IdleCut(asyncio.get_running_loop(), timeout_s, websocket.transport.abort)
+        return websocket.idle
 
     def _route(self, websocket: ServerConnection, request: HttpRequest) -> Response | None:
         path = request.path.partition("?")[0]

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from fake_truenas.credentials import Credentials
+
 if TYPE_CHECKING:
     from fake_truenas.server import Connection
 
@@ -12,21 +14,29 @@ class Session:
     Attributes:
         id: a uuid.
         connection: where replies and events go; None inside of the process.
+        address: the client's IP address, None if it did not come over TCP.
+        port: the client's port, with an address.
         username: the account logged in, or None.
+        credentials: what it logged in with; None before, and inside of the process.
+        login_at: when the first login since the last logout was, in seconds since the epoch.
         legacy_jobs: job methods answer with the job's id instead of its result.
         subscriptions: event name by subscription id.
     """
 
     __slots__ = (
-        "connection", "created_at", "id", "legacy_jobs", "private_methods", "py_exceptions", "subscriptions",
-        "username",
+        "address", "connection", "created_at", "credentials", "id", "legacy_jobs", "login_at", "port",
+        "private_methods", "py_exceptions", "subscriptions", "username",
     )  # fmt: skip
 
     def __init__(self, session_id: str, connection: "Connection | None" = None, created_at: float = 0.0) -> None:
         self.id = session_id
         self.connection = connection
         self.created_at = created_at
+        self.address: str | None = None
+        self.port: int | None = None
         self.username: str | None = None
+        self.credentials: Credentials | None = None
+        self.login_at = 0.0
         self.legacy_jobs = True
         self.private_methods = False
         self.py_exceptions = False
@@ -36,3 +46,17 @@ class Session:
     def authenticated(self) -> bool:
         """Whether somebody is logged in."""
         return self.username is not None
+
+    @property
+    def origin(self) -> str:
+        """Address and port of the client, as the API writes them."""
+        if self.address is None:
+            return "UNIX_SOCKET"
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+    def log_in(self, credentials: Credentials) -> None:
+        """Somebody is logged in from now on; a second login replaces the first in the same session."""
+        if self.username is None:
+            self.login_at = credentials.login_at
+        self.username = credentials.username
+        self.credentials = credentials

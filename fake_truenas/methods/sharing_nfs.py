@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+from fake_truenas import directories
 from fake_truenas.config_row import Config, add_config, read_config
 from fake_truenas.context import Ctx
 from fake_truenas.crud import Entry
@@ -145,7 +146,8 @@ def _clean(ctx: Ctx, data: Entry, old: Entry | None, problems: Problems) -> Entr
     networks = _networks(data["networks"], problems)
     _check_hosts(data["hosts"], problems)
     problems.check()
-    problem = path_problem(ctx, path)
+    directory = directories.find(ctx, path) if path.startswith(directories.MOUNTS + "/") else None
+    problem = path_problem(ctx, path) if directory is None or directory.path != path else None
     if problem:
         problems.add("path", problem)
     problems.check()

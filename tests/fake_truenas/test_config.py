@@ -12,6 +12,12 @@ def test_a_config_without_pools_or_key_or_with_a_pool_twice_is_refused() -> None
             NasConfig(**{"api_key": "1-x", **wrong})
 
 
+@pytest.mark.parametrize("wrong", [0.0, -1.0, float("inf"), float("nan")])
+def test_an_idle_timeout_is_a_time(wrong: float) -> None:
+    with pytest.raises(ValueError, match="idle timeout of"):
+        NasConfig(api_key="1-x", idle_timeout_s=wrong)
+
+
 def test_the_key_is_not_in_the_config_text() -> None:
     assert KEY not in repr(NasConfig(api_key=KEY))
 

@@ -1,6 +1,7 @@
 """The command: ready line, signals, refusals, and what survives kill -9."""
 
 import asyncio
+import inspect
 import os
 import re
 import signal
@@ -13,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 from websockets.asyncio.client import connect
 
-from fake_truenas.__main__ import app, parse_listen, parse_pool
+from fake_truenas.__main__ import app, parse_listen, parse_pool, serve
 from fake_truenas.config import Pool
 from tests.fake_truenas.rpc import KEY, Client, make_nas
 
@@ -67,6 +68,51 @@ async def test_without_a_key_it_makes_one_up_and_prints_it_once() -> None:
         assert match, first
         client = await login(await ready(child), match[1])
         await client.close()
+
+
+@pytest.mark.parametrize(("flags", "refused"), [((), False), (("--rate-limit",), True)])
+async def test_calls_before_the_login_are_limited_if_asked_for(flags: tuple[str, ...], refused: bool) -> None:
+    async with process(*flags, FAKE_TRUENAS_API_KEY=KEY) as child:
+        client = Client(await connect(await ready(child), proxy=None))
+        replies = [await client.start("core.ping") for _ in range(20)]
+        assert [(await reply)["result"] for reply in replies] == ["pong"] * 20
+        last = await client.start("core.ping")
+        # Its refusal takes seconds; what is sent behind it does not wait for it.
+        assert (await client.refused("auth.me")).data["error"] == 207
+        assert last.done() is not refused
+        await client.close()
+
+
+async def test_a_user_logs_in_and_no_secret_reaches_the_log() -> None:
+    user = "ada:pass:word one"
+    async with process("--log-level", "debug", FAKE_TRUENAS_API_KEY=KEY, FAKE_TRUENAS_USER=user) as child:
+        client = Client(await connect(await ready(child), proxy=None))
+        assert await client.call("auth.login", "ada", "pass:word one") is True
+        token = await client.call("auth.generate_token")
+        assert await client.call("auth.login_with_token", token) is True
+        assert await client.call("auth.login_with_api_key", KEY) is True
+        await client.close()
+        child.send_signal(signal.SIGTERM)
+        out, err = await child.communicate()
+    assert not any(secret in out + err for secret in (b"word one", token.encode(), KEY.encode()))
+
+
+@pytest.mark.parametrize("text", ["hunter2", "root:", ":hunter2", "ro ot:hunter2", "1a:hunter2", "r" * 33 + ":hunter2"])
+def test_wrong_users_are_refused_without_showing_the_password(text: str) -> None:
+    result = CliRunner().invoke(app, ["--api-key", "1-x", "--user", text])
+    assert result.exit_code == 2
+    assert "user" in result.output
+    assert "hunter2" not in result.output
+
+
+async def test_idle_connections_are_cut_after_the_given_time() -> None:
+    assert inspect.signature(serve).parameters["idle_timeout"].default == 60.0
+    async with process("--idle-timeout", "0.05", FAKE_TRUENAS_API_KEY=KEY) as child:
+        socket = await connect(await ready(child), proxy=None)
+        await socket.wait_closed()
+        assert socket.close_code == 1006
+    result = CliRunner().invoke(app, ["--api-key", "1-x", "--idle-timeout", "-1"])
+    assert result.exit_code == 2
 
 
 async def test_a_directory_in_use_is_refused_with_a_clear_message(tmp_path: Path) -> None:

@@ -98,5 +98,7 @@ def test_the_document_lists_every_method_and_no_other() -> None:
 def test_only_what_a_client_needs_before_its_login_is_public() -> None:
     public = sorted(name for name, method in default_registry().methods.items() if method.public)
     assert [name for name in public if not name.startswith("system.")] == [
-        "auth.login_ex", "auth.login_with_api_key", "auth.mechanism_choices", "core.ping", "core.set_options",
+        "auth.login",
+        "auth.login_ex", "auth.login_with_api_key",
+        "auth.login_with_token", "auth.mechanism_choices", "core.ping", "core.set_options",
     ]  # fmt: skip

@@ -1,0 +1,30 @@
+"""Passwords: what is kept of one."""
+
+import pytest
+
+from fake_truenas.passwords import Account
+
+
+def test_only_the_right_password_matches_and_none_is_kept() -> None:
+    account = Account.with_password("ada", "pässword", b"salt")
+    assert account.matches("pässword")
+    assert not any(account.matches(wrong) for wrong in ("", "password", "pässword ", "p\ud800"))
+    assert "pässword".encode() not in account.password_hash
+    assert repr(account) == "Account(name='ada')"
+
+
+def test_the_salt_makes_equal_passwords_differ() -> None:
+    first, second = (Account.with_password("ada", "x", salt) for salt in (b"1", b"2"))
+    assert first.password_hash != second.password_hash
+
+
+@pytest.mark.parametrize("name", ["", "1a", "a b", "a:b", "ä", "a" * 33])
+def test_names_that_no_user_can_have_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="is not valid: a letter or _") as caught:
+        Account.with_password(name, "hunter2", b"salt")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_empty_password_is_refused() -> None:
+    with pytest.raises(ValueError, match="user ada needs a password"):
+        Account.with_password("ada", "", b"salt")
