@@ -193,13 +193,18 @@ class IscsiExport:
     async def missing(self, datasets: Iterable[Dataset]) -> dict[str, str]:
         """See `Export`."""
         wanted = {each.component: each.id for each in datasets}
-        extents = {row["name"] for row in await self._extents.rows(["name", "in", list(wanted)])}
+        extents = {row["name"]: row["id"] for row in await self._extents.rows(["name", "in", list(wanted)])}
         targets = {row["name"] for row in await self._targets.rows(["name", "in", list(wanted)])}
-        return {
-            dataset_id: "TargetMissing" if name not in targets else "ExtentMissing"
-            for name, dataset_id in wanted.items()
-            if name not in targets or name not in extents
-        }
+        joined = {row["extent"] for row in await self._pairs.rows(["extent", "in", list(extents.values())])}
+        missing = {}
+        for name, dataset_id in wanted.items():
+            if name not in targets:
+                missing[dataset_id] = "TargetMissing"
+            elif name not in extents:
+                missing[dataset_id] = "ExtentMissing"
+            elif extents[name] not in joined:
+                missing[dataset_id] = "LunMissing"
+        return missing
 
 
 class NvmeofExport:
@@ -269,8 +274,17 @@ class NvmeofExport:
     async def missing(self, datasets: Iterable[Dataset]) -> dict[str, str]:
         """See `Export`."""
         wanted = {f"zvol/{each.id}": each.id for each in datasets}
-        served = {row["device_path"] for row in await self._namespaces.rows(["device_path", "in", list(wanted)])}
-        return {dataset_id: "NamespaceMissing" for path, dataset_id in wanted.items() if path not in served}
+        namespaces = await self._namespaces.rows(["device_path", "in", list(wanted)])
+        subsystems = {row["device_path"]: row["subsys"]["id"] for row in namespaces}
+        pairs = await self._pairs.rows(["subsys.id", "in", list(subsystems.values())])
+        reachable = {row["subsys"]["id"] for row in pairs}
+        missing = {}
+        for path, dataset_id in wanted.items():
+            if path not in subsystems:
+                missing[dataset_id] = "NamespaceMissing"
+            elif subsystems[path] not in reachable:
+                missing[dataset_id] = "PortMissing"
+        return missing
 
 
 def exports(nas: NasClient, host: str) -> Mapping[Transport, Export]:

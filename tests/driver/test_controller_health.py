@@ -27,7 +27,9 @@ async def remove(rig, namespace, *params):
         ("nfs", "sharing.nfs", (), "ShareMissing"),
         ("iscsi", "iscsi.target", (True,), "TargetMissing"),
         ("iscsi", "iscsi.extent", (False, True), "ExtentMissing"),
+        ("iscsi", "iscsi.targetextent", (True,), "LunMissing"),
         ("nvmeof", "nvmet.namespace", (), "NamespaceMissing"),
+        ("nvmeof", "nvmet.port_subsys", (), "PortMissing"),
     ],
 )
 async def test_a_part_that_is_gone_makes_the_volume_inaccessible_until_it_is_completed(
