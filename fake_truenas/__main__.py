@@ -3,94 +3,48 @@
 import asyncio
 import logging
 import random
-import re
 import secrets
 import signal
 import sys
 from datetime import UTC, datetime
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from fake_truenas.config import NasConfig, Pool
+from fake_truenas.config import NasConfig
 from fake_truenas.nas import Nas
-from fake_truenas.passwords import Account
-from fake_truenas.properties import parse_size
+from fake_truenas.options import (
+    ApiKey,
+    DataDir,
+    IdleTimeout,
+    Level,
+    Listen,
+    LogLevel,
+    Pools,
+    RateLimited,
+    User,
+    Version,
+    parse_listen,
+    parse_pool,
+    parse_user,
+)
+from fake_truenas.persona import DEFAULT_VERSION, persona
 from fake_truenas.rate_limit import RateLimit
 from fake_truenas.store import StoreError
-
-
-class LogLevel(StrEnum):
-    """Names of the logging levels."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
 
 app = typer.Typer(add_completion=False)
 
 
-def parse_listen(text: str) -> tuple[str, int]:
-    """Split HOST:PORT or [IPV6]:PORT.
-
-    Raises:
-        ValueError: it is not such a pair.
-    """
-    host, _, port = text.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    if not host or (":" in host and not bracketed) or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f"{text!r} is not HOST:PORT, for example 127.0.0.1:6000 (port 0 takes a free one)")
-    return host.strip("[]"), int(port)
-
-
-def parse_pool(text: str) -> Pool:
-    """Read NAME:SIZE, for example tank:1TiB.
-
-    Raises:
-        ValueError: it is not such a pair, or not a pool that can be made.
-    """
-    name, colon, size = text.rpartition(":")
-    if not colon:
-        raise ValueError(f"{text!r} is not NAME:SIZE, for example tank:1TiB")
-    return Pool(name, parse_size(re.sub(r"(?i)(?<=[KMGTPE])iB$", "", size)))
-
-
-def parse_user(text: str, salt: bytes) -> Account:
-    """Read NAME:PASSWORD; the password may have colons in it.
-
-    Raises:
-        ValueError: it is not such a pair; the text does not show the password.
-    """
-    name, colon, password = text.partition(":")
-    if not colon:
-        raise ValueError("the user is not NAME:PASSWORD, for example root:secret")
-    return Account.with_password(name, password, salt)
-
-
 @app.command()
-def serve(
-    listen: Annotated[str, typer.Option(help="Address and port; port 0 takes a free one.")] = "127.0.0.1:6000",
-    pool: Annotated[
-        list[str] | None, typer.Option(help="Pool as NAME:SIZE; may be repeated.  [default: tank:1TiB]")
-    ] = None,
-    api_key: Annotated[
-        str, typer.Option(envvar="FAKE_TRUENAS_API_KEY", help="The key that may log in; made up and printed if absent.")
-    ] = "",
-    user: Annotated[
-        str, typer.Option(envvar="FAKE_TRUENAS_USER", help="NAME:PASSWORD that may log in besides the key.")
-    ] = "",
-    data_dir: Annotated[Path | None, typer.Option(help="Keep the state here; in memory without it.")] = None,
-    rate_limit: Annotated[
-        bool, typer.Option("--rate-limit/--no-rate-limit", help="Refuse the 21st call of a minute before a login.")
-    ] = False,
-    idle_timeout: Annotated[
-        float, typer.Option(help="Seconds without a byte from the server until a connection is cut; 0 never cuts.")
-    ] = 60.0,
-    log_level: Annotated[LogLevel, typer.Option(help="What goes to stderr.")] = LogLevel.WARNING,
+def serve(  # noqa: PLR0917 - typer takes flags so
+    listen: Listen = "127.0.0.1:6000",
+    pool: Pools = None,
+    api_key: ApiKey = "",
+    user: User = "",
+    data_dir: DataDir = None,
+    version: Version = DEFAULT_VERSION,
+    rate_limit: RateLimited = False,
+    idle_timeout: IdleTimeout = None,
+    log_level: Level = LogLevel.WARNING,
 ) -> None:
     """Run a fake TrueNAS until SIGTERM or SIGINT. Prints a line on stdout when it is ready."""
     logging.basicConfig(level=log_level.value.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -108,8 +62,9 @@ def serve(
             api_key=api_key,
             accounts=(parse_user(user, secrets.token_bytes(16)),) if user else (),
             data_dir=data_dir,
+            version=version,
             rate_limit=RateLimit() if rate_limit else None,
-            idle_timeout_s=idle_timeout or None,
+            idle_timeout_s=(persona(version).idle_timeout_s if idle_timeout is None else idle_timeout) or None,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fake_truenas.passwords import Account
+from fake_truenas.persona import DEFAULT_VERSION, persona
 from fake_truenas.rate_limit import RateLimit
 
 _POOL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,49}")
@@ -41,7 +42,7 @@ class NasConfig:
         data_dir: where the state is kept; None keeps it in memory.
         username: the account that the key belongs to.
         accounts: who may log in with a password.
-        version: persona, as in system.version_short.
+        version: the release to be, or a train such as "26.0" for its latest one (`fake_truenas.persona`).
         login_failure_delay_s: a wrong key is answered after a time from this range.
         rate_limit: on calls before the login; None, as for a NAS inside of a test, limits nothing.
         idle_timeout_s: a connection is cut after this long without a byte from the server; None keeps it for ever.
@@ -52,7 +53,7 @@ class NasConfig:
     data_dir: Path | None = None
     username: str = "truenas_admin"
     accounts: tuple[Account, ...] = ()
-    version: str = "25.10.5"
+    version: str = DEFAULT_VERSION
     login_failure_delay_s: tuple[float, float] = (1.0, 2.0)
     rate_limit: RateLimit | None = None
     idle_timeout_s: float | None = None
@@ -65,5 +66,6 @@ class NasConfig:
             raise ValueError(f"pool names must differ: {', '.join(names)}")
         if not self.api_key:
             raise ValueError("an API key is needed")
+        persona(self.version)
         if self.idle_timeout_s is not None and not 0 < self.idle_timeout_s < math.inf:
             raise ValueError(f"idle timeout of {self.idle_timeout_s} s: a time above 0, or None for none")

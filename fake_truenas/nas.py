@@ -17,6 +17,7 @@ from fake_truenas.errors import ENOTAUTHENTICATED, CallError, MethodNotFound
 from fake_truenas.events import Events
 from fake_truenas.jobs import Jobs
 from fake_truenas.methods import default_registry
+from fake_truenas.persona import persona
 from fake_truenas.rate_limit import RateLimiter
 from fake_truenas.registry import DatasetHooks, Method, Registry
 from fake_truenas.session import Session
@@ -99,7 +100,8 @@ class Nas:
         self.rng = rng
         self.clock = clock
         self.intercept = intercept
-        self.registry = registry or default_registry()
+        self.persona = persona(config.version)
+        self.registry = (registry or default_registry()).serving(self.persona)
         self.hooks: list[DatasetHooks] = self.registry.hooks
         self.boot_id = self.new_uuid()
         self.started_at = clock()

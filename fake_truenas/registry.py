@@ -30,15 +30,19 @@ to the namespace.
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fake_truenas.persona import TRAINS, Persona
 from fake_truenas.schema import Field, Validator, compile_params
 
 if TYPE_CHECKING:
     from fake_truenas.context import Ctx
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+
+DEFAULT_PERSONA = Persona()
 
 
 class DatasetHooks:
@@ -97,7 +101,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One served method."""
+    """One served method; `since` and `until` (the first train without it) say in which release trains."""
 
     name: str
     params: tuple[Field, ...]
@@ -107,6 +111,8 @@ class Method:
     private: bool
     job: Job | None
     is_async: bool
+    since: str = TRAINS[0]
+    until: str | None = None
 
 
 @dataclass(slots=True)
@@ -117,15 +123,28 @@ class Namespace:
         name: prefix without the last dot, for example "sharing.nfs".
         tables: SQL that creates the namespace's tables and indexes.
         hooks: reactions to dataset changes.
+        since: the first release train that has the namespace.
+        until: the first release train that no longer has it; None if all later ones do.
+        private_since: the train from which on its methods are private.
     """
 
     name: str
     tables: str = ""
     hooks: DatasetHooks | None = None
+    since: str = TRAINS[0]
+    until: str | None = None
+    private_since: str | None = None
     methods: list[Method] = field(default_factory=list)
 
     def method(
-        self, name: str, *params: Field, public: bool = False, private: bool = False, job: Job | None = None
+        self,
+        name: str,
+        *params: Field,
+        public: bool = False,
+        private: bool = False,
+        job: Job | None = None,
+        since: str | None = None,
+        until: str | None = None,
     ) -> Callable[[Handler], Handler]:
         """Serve the decorated function as `<namespace>.<name>`.
 
@@ -135,33 +154,61 @@ class Namespace:
             public: callable without a login.
             private: only callable after core.set_options has switched private_methods on.
             job: makes it a job.
+            since: the first release train that has it, if not the namespace's.
+            until: the first release train without it, if not the namespace's.
         """
 
         def add(handler: Handler) -> Handler:
             is_async = inspect.iscoroutinefunction(handler)
             if job is not None and not is_async:
                 raise TypeError(f"{self.name}.{name} is a job: its handler must be async")
-            self.methods.append(
-                Method(f"{self.name}.{name}", params, handler, compile_params(params), public, private, job, is_async)
-            )
+            method = Method(
+                f"{self.name}.{name}", params, handler, compile_params(params), public, private, job, is_async,
+                since or self.since, until or self.until,
+            )  # fmt: skip
+            self.methods.append(method)
             return handler
 
         return add
 
+    def alias(
+        self, name: str, *, since: str = TRAINS[0], until: str | None = None, private_since: str | None = None
+    ) -> "Namespace":
+        """The methods declared so far under another name, in other trains; tables and hooks stay with this one."""
+        methods = [
+            replace(one, name=f"{name}{one.name.removeprefix(self.name)}", since=since, until=until)
+            for one in self.methods
+        ]
+        return Namespace(name, since=since, until=until, private_since=private_since, methods=methods)
+
 
 class Registry:
-    """All methods by name, and the tables and hooks that come with them."""
+    """The methods that a release serves, by name, and the tables and hooks that come with all of them.
 
-    def __init__(self, namespaces: Iterable[Namespace]) -> None:
+    Args:
+        namespaces: what there is in any release; tables are made for all of it.
+        persona: the release.
+    """
+
+    def __init__(self, namespaces: Iterable[Namespace], persona: Persona = DEFAULT_PERSONA) -> None:
+        self.namespaces = tuple(namespaces)
+        self.persona = persona
         self.methods: dict[str, Method] = {}
         self.tables: list[str] = []
         self.hooks: list[DatasetHooks] = []
-        for namespace in namespaces:
+        for namespace in self.namespaces:
+            private = namespace.private_since is not None and persona.at_least(namespace.private_since)
             if namespace.tables:
                 self.tables.append(namespace.tables)
             if namespace.hooks is not None:
                 self.hooks.append(namespace.hooks)
             for method in namespace.methods:
+                if not persona.at_least(method.since) or (method.until and persona.at_least(method.until)):
+                    continue
                 if method.name in self.methods:
                     raise ValueError(f"{method.name} is declared twice")
-                self.methods[method.name] = method
+                self.methods[method.name] = replace(method, private=True) if private else method
+
+    def serving(self, persona: Persona) -> "Registry":
+        """The same namespaces as another release serves them."""
+        return self if persona.train == self.persona.train else Registry(self.namespaces, persona)

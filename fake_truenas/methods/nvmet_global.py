@@ -11,7 +11,7 @@ from fake_truenas.registry import Namespace
 from fake_truenas.schema import Bool, Field, Obj, Str
 from fake_truenas.share_tables import NVMET_PORTS
 
-nvmet_global = Namespace("nvmet.global")
+nvmet_global = Namespace("nvmet.global", since="25.10")
 namespaces = (nvmet_global,)
 
 NQN = Str(min_length=11, max_length=223, pattern=r"^nqn\.\d{4}-(0[1-9]|1[0-2])\..+")

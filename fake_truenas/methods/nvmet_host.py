@@ -22,8 +22,8 @@ _GROUPS = ("2048-BIT", "3072-BIT", "4096-BIT", "6144-BIT", "8192-BIT")
 _KEY_LENGTHS = {"DHHC-1:01:": 32, "DHHC-1:02:": 48, "DHHC-1:03:": 64}
 _CHECKSUM_LENGTH = 4
 
-host = Namespace("nvmet.host", tables=NVMET_HOSTS.sql())
-host_subsys = Namespace("nvmet.host_subsys", tables=NVMET_HOST_SUBSYSTEMS.sql())
+host = Namespace("nvmet.host", since="25.10", tables=NVMET_HOSTS.sql())
+host_subsys = Namespace("nvmet.host_subsys", since="25.10", tables=NVMET_HOST_SUBSYSTEMS.sql())
 namespaces = (host, host_subsys)
 
 

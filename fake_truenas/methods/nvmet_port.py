@@ -26,8 +26,8 @@ _FIRST_PORT = {
 }
 _TRANSPORTS = Enum("TCP", "RDMA", "FC")
 
-port = Namespace("nvmet.port", tables=NVMET_PORTS.sql([_FIRST_PORT]))
-port_subsys = Namespace("nvmet.port_subsys", tables=NVMET_PORT_SUBSYSTEMS.sql())
+port = Namespace("nvmet.port", since="25.10", tables=NVMET_PORTS.sql([_FIRST_PORT]))
+port_subsys = Namespace("nvmet.port_subsys", since="25.10", tables=NVMET_PORT_SUBSYSTEMS.sql())
 namespaces = (port, port_subsys)
 
 

@@ -42,8 +42,8 @@ class _Hooks(DatasetHooks):
             remove(ctx, "nvmet.namespace", NVMET_NAMESPACES, found["id"])
 
 
-subsys = Namespace("nvmet.subsys", tables=NVMET_SUBSYSTEMS.sql())
-namespace = Namespace("nvmet.namespace", tables=NVMET_NAMESPACES.sql(), hooks=_Hooks())
+subsys = Namespace("nvmet.subsys", since="25.10", tables=NVMET_SUBSYSTEMS.sql())
+namespace = Namespace("nvmet.namespace", since="25.10", tables=NVMET_NAMESPACES.sql(), hooks=_Hooks())
 namespaces = (subsys, namespace)
 
 

@@ -13,8 +13,7 @@ from fake_truenas.schema import ABSENT, Bool, Field, List, Map, Obj, Str
 from fake_truenas.snapshot_entries import HOLD_TAG, SNAPSHOTS, snapshot_entries
 from fake_truenas.store import Row
 
-snapshots = Namespace("pool.snapshot")
-namespaces = (snapshots,)
+snapshots = Namespace("pool.snapshot", since="25.10")
 
 COLLECTION = "pool.snapshot.query"
 _LONG = Str(max_length=None)
@@ -268,3 +267,6 @@ def rename(ctx: Ctx, name: str, options: dict[str, Any]) -> None:
         if snapshot_ops.find(ctx, target) is not None:
             raise CallError(f"Failed to rename snapshot: cannot rename to '{target}': dataset already exists")
         ctx.db.run("update snapshot set name = ?, short = ? where pk = ?", (target, short, one["pk"]))
+
+
+namespaces = (snapshots, snapshots.alias("zfs.snapshot", until="26.0", private_since="25.10"))

@@ -143,25 +143,25 @@ async def control(ctx: Ctx, job: JobRun, verb: str, name: str, options: Mapping[
         return _VERBS[verb](ctx, name)
 
 
-@service.method("start", *_CALL)
+@service.method("start", *_CALL, until="26.0")
 def start(ctx: Ctx, name: str, options: Mapping[str, Any]) -> bool:  # noqa: ARG001 - nothing takes time or fails
     """Start; true once it runs."""
     return _start(ctx, name)
 
 
-@service.method("stop", *_CALL)
+@service.method("stop", *_CALL, until="26.0")
 def stop(ctx: Ctx, name: str, options: Mapping[str, Any]) -> bool:  # noqa: ARG001 - as above
     """Stop; true once it has stopped."""
     return _stop(ctx, name)
 
 
-@service.method("restart", *_CALL)
+@service.method("restart", *_CALL, until="26.0")
 def restart(ctx: Ctx, name: str, options: Mapping[str, Any]) -> bool:  # noqa: ARG001 - as above
     """Stop and start; true once it runs."""
     return _restart(ctx, name)
 
 
-@service.method("reload", *_CALL)
+@service.method("reload", *_CALL, until="26.0")
 def reload(ctx: Ctx, name: str, options: Mapping[str, Any]) -> bool:  # noqa: ARG001 - as above
     """Read the configuration again; whether it runs."""
     return _reload(ctx, name)

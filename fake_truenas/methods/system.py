@@ -31,15 +31,13 @@ def _uptime_text(seconds: float) -> str:
 @system.method("version")
 def version(ctx: Ctx) -> str:
     """The full version, such as "TrueNAS-25.10.5"; 24.10 and earlier call themselves SCALE."""
-    number = ctx.nas.config.version
-    scale = "SCALE-" if number.startswith(("22.", "23.", "24.")) else ""
-    return f"TrueNAS-{scale}{number}"
+    return ctx.nas.persona.version_text
 
 
 @system.method("version_short")
 def version_short(ctx: Ctx) -> str:
     """The number alone."""
-    return ctx.nas.config.version
+    return ctx.nas.persona.version
 
 
 @system.method("product_type")

@@ -1,7 +1,6 @@
 """The command: ready line, signals, refusals, and what survives kill -9."""
 
 import asyncio
-import inspect
 import os
 import re
 import signal
@@ -14,8 +13,7 @@ import pytest
 from typer.testing import CliRunner
 from websockets.asyncio.client import connect
 
-from fake_truenas.__main__ import app, parse_listen, parse_pool, serve
-from fake_truenas.config import Pool
+from fake_truenas.__main__ import app
 from tests.fake_truenas.rpc import KEY, Client, make_nas
 
 
@@ -106,13 +104,22 @@ def test_wrong_users_are_refused_without_showing_the_password(text: str) -> None
 
 
 async def test_idle_connections_are_cut_after_the_given_time() -> None:
-    assert inspect.signature(serve).parameters["idle_timeout"].default == 60.0
     async with process("--idle-timeout", "0.05", FAKE_TRUENAS_API_KEY=KEY) as child:
         socket = await connect(await ready(child), proxy=None)
         await socket.wait_closed()
         assert socket.close_code == 1006
     result = CliRunner().invoke(app, ["--api-key", "1-x", "--idle-timeout", "-1"])
     assert result.exit_code == 2
+
+
+async def test_the_version_chosen_is_the_one_played() -> None:
+    async with process("--version", "26.0", FAKE_TRUENAS_API_KEY=KEY) as child:
+        client = await login(await ready(child))
+        assert await client.call("system.version") == "TrueNAS-26.0.0"
+        assert (await client.refused("service.reload", "nfs")).code == -32601
+        await client.close()
+    result = CliRunner().invoke(app, ["--api-key", "1-x", "--version", "27.0"])
+    assert (result.exit_code, "'27.0' is not known" in result.output) == (2, True)
 
 
 async def test_a_directory_in_use_is_refused_with_a_clear_message(tmp_path: Path) -> None:
@@ -166,42 +173,3 @@ async def test_nothing_acknowledged_is_lost_by_kill_9_under_load(tmp_path: Path)
     assert nas.db.value("pragma integrity_check") == "ok"
     assert nas.db.rows("pragma foreign_key_check") == []
     nas.close()
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("127.0.0.1:0", ("127.0.0.1", 0)), ("[::1]:6000", ("::1", 6000)), ("nas.example:65535", ("nas.example", 65535))],
-)
-def test_listen_addresses(text: str, expected: tuple[str, int]) -> None:
-    assert parse_listen(text) == expected
-
-
-@pytest.mark.parametrize(
-    "text", ["", "6000", ":6000", "host:", "host:x", "host:65536", "::1:6000", "host:-1", "host:\u0661"]
-)
-def test_wrong_listen_addresses_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is not HOST:PORT"):
-        parse_listen(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "pool"),
-    [
-        ("tank:1TiB", Pool("tank", 1 << 40)),
-        ("a-b:64MiB", Pool("a-b", 1 << 26)),
-        ("p:1073741824", Pool("p", 1 << 30)),
-        ("p:2T", Pool("p", 2 << 40)),
-    ],
-)
-def test_pools(text: str, pool: Pool) -> None:
-    assert parse_pool(text) == pool
-
-
-@pytest.mark.parametrize(
-    "text", ["tank", "tank:", ":1TiB", "tank:big", "1tank:1TiB", "tank/x:1TiB", "tank:1KiB", "mirror:1TiB", "tank:-1"]
-)
-def test_wrong_pools_are_refused_by_the_command_too(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is not NAME:SIZE|is not a size|pool name|64 MiB or more"):
-        parse_pool(text)
-    result = CliRunner().invoke(app, ["--pool", text, "--api-key", "1-x"])
-    assert result.exit_code == 2

@@ -9,6 +9,7 @@ import pytest
 from fake_truenas.context import Ctx
 from fake_truenas.errors import ValidationErrors
 from fake_truenas.methods import default_registry
+from fake_truenas.persona import TRAINS, persona
 from fake_truenas.registry import DatasetHooks, Job, Namespace, Registry
 from fake_truenas.schema import Field, Int
 from tests.fake_truenas.rpc import GIB, make_nas
@@ -102,3 +103,26 @@ def test_only_what_a_client_needs_before_its_login_is_public() -> None:
         "auth.login_ex", "auth.login_with_api_key",
         "auth.login_with_token", "auth.mechanism_choices", "core.ping", "core.set_options",
     ]  # fmt: skip
+
+
+def test_snapshots_ns() -> None:
+    def how(train: str) -> tuple[str | None, str | None]:
+        methods = default_registry().serving(persona(train)).methods
+        found = [methods.get(f"{name}.query") for name in ("zfs.snapshot", "pool.snapshot")]
+        zfs, pool = [None if one is None else "private" if one.private else "there" for one in found]
+        return zfs, pool
+
+    assert {train: how(train) for train in TRAINS} == {
+        "24.10": ("there", None),
+        "25.04": ("there", None),
+        "25.10": ("private", "there"),
+        "26.0": (None, "there"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "trains"),
+    [("nvmet.subsys.create", TRAINS[2:]), ("service.reload", TRAINS[:3]), ("service.control", TRAINS)],
+)
+def test_a_method_is_there_from_its_first_release_to_before_its_last(method: str, trains: tuple[str, ...]) -> None:
+    assert tuple(train for train in TRAINS if method in default_registry().serving(persona(train)).methods) == trains
