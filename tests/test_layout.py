@@ -14,7 +14,11 @@ LONGEST_FUNCTION = 50
 TESTED_ELSEWHERE: dict[str, str] = {
     "csisim/driver/config.py": "settings without behaviour beyond two derived names; every test of an RPC reads them",
     "csisim/driver/grpc_types.py": "type aliases",
-    "csisim/driver/mounter.py": "protocols and frozen records; tests/sim holds the implementation to them",
+    "csisim/faults/actions.py": "tests/faults/test_grammar.py reads and refuses every action",
+    "csisim/faults/barriers.py": "tests/faults/test_plane.py waits at them",
+    "csisim/faults/codes.py": "two tables; tests/faults/test_grammar.py reads rules with every entry",
+    "csisim/faults/matching.py": "one rule's part of a decision; tests/faults/test_plane.py asks the plane for all of them",
+    "csisim/faults/model.py": "records and their text; tests/faults/test_grammar.py reads back whatever is printed",
     "csisim/driver/services.py": "puts the services together; every test of an RPC goes through it",
     "fake_truenas/context.py": "what handlers are given; tests/fake_truenas/test_nas.py follows changes and events through it",
     "fake_truenas/session.py": "a record; tests/fake_truenas/test_server.py logs in and out",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from csisim.driver.mounter import Mounter, NodeHost
+from csisim.host import Mounter, NodeHost
 
 # More than the node service tries by itself within one call, so that a caller gets to see it.
 UNMOUNT_REFUSALS = 6

@@ -24,11 +24,11 @@ from csisim.cluster.settings import ClusterError, ClusterSettings, EmbeddedNas
 from csisim.cluster.state_dir import StateDir
 from csisim.driver.config import DriverConfig
 from csisim.driver.inflight import OperationLocks
-from csisim.driver.mounter import NodeHost
 from csisim.driver.node import NodeService, Presence
 from csisim.driver.server import Observer, Services
 from csisim.driver.services import build_services, build_volumes
 from csisim.driver.volumes import Volumes
+from csisim.host import NodeHost
 from csisim.sim.host import SimHost
 from csisim.truenas.client import NasClient
 from csisim.truenas.settings import NasSettings

@@ -8,10 +8,10 @@ import errno
 from collections.abc import Awaitable, Callable
 
 from csisim import deadline
-from csisim.driver.mounter import Devices
 from csisim.driver.node_errors import system_call
 from csisim.driver.parameters import LOCAL_FILE_SYSTEMS
 from csisim.errors import Aborted, DeadlineExceeded, FailedPrecondition
+from csisim.host import Devices
 
 _FIRST_DELAY_S = 0.05
 _LAST_DELAY_S = 0.5

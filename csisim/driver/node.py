@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from csisim.driver.config import DriverConfig
 from csisim.driver.grpc_types import Context
 from csisim.driver.inflight import OperationLocks
-from csisim.driver.mounter import NodeHost
 from csisim.driver.node_health import Health
 from csisim.driver.node_publishing import Publishing
 from csisim.driver.node_requests import (
@@ -28,6 +27,7 @@ from csisim.driver.node_usage import Usage
 from csisim.driver.requests import PATH_BYTES, require, secrets, text
 from csisim.driver.volume_id import parse_volume_id
 from csisim.errors import InvalidArgument, NotFound
+from csisim.host import NodeHost
 from csisim.pb import csi_pb2 as pb
 from csisim.pb import csi_pb2_grpc
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from csisim import deadline
 from csisim.driver import node_mounts as mounts
-from csisim.driver.mounter import NodeHost
 from csisim.driver.node_errors import errno_name, system_call
 from csisim.driver.node_state import Staged, StageRecords
 from csisim.driver.parameters import Protocol
 from csisim.errors import NotFound
+from csisim.host import NodeHost
 from csisim.pb import csi_pb2 as pb
 
 _PROBE_S = 5.0

@@ -9,11 +9,11 @@ import errno
 
 from csisim import deadline
 from csisim.driver.device_wait import unless_busy
-from csisim.driver.mounter import Mounter, MountPoint
 from csisim.driver.node_errors import csi_error, system_call
 from csisim.driver.node_state import Staged
 from csisim.driver.parameters import Protocol
 from csisim.errors import FailedPrecondition
+from csisim.host import Mounter, MountPoint
 
 _MOST_STACKED = 64
 # A server that does not answer must not hold up what only needs the local mount.

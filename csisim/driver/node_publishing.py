@@ -4,13 +4,13 @@ Needs this host alone: a NAS that is down stops neither.
 """
 
 from csisim.driver import node_mounts as mounts
-from csisim.driver.mounter import MountPoint, NodeHost
 from csisim.driver.node_errors import system_call
 from csisim.driver.node_requests import PublishRequest
 from csisim.driver.node_staging import Presence, Staging, VolumeLookup, leave_foreign_mount, remove_unless_taken
 from csisim.driver.node_state import Published, Staged, StageRecords
 from csisim.driver.requests import MULTI_NODE_MODES
 from csisim.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NasIndeterminate, NotFound, Unavailable
+from csisim.host import MountPoint, NodeHost
 from csisim.pb import csi_pb2 as pb
 
 _SHAREABLE_MODES = MULTI_NODE_MODES | {pb.VolumeCapability.AccessMode.SINGLE_NODE_MULTI_WRITER}

@@ -10,13 +10,13 @@ from csisim import deadline
 from csisim.driver import node_mounts as mounts
 from csisim.driver.config import DriverConfig
 from csisim.driver.device_wait import ensure_fs, unless_busy, wait_for_device, wait_until_gone
-from csisim.driver.mounter import NodeHost
 from csisim.driver.node_errors import system_call
 from csisim.driver.node_requests import source_of
 from csisim.driver.node_state import Attachment, Staged, StageRecords
 from csisim.driver.parameters import unsupported
 from csisim.driver.requests import Capability
 from csisim.errors import AlreadyExists, FailedPrecondition, NasIndeterminate, NotFound
+from csisim.host import NodeHost
 
 log = logging.getLogger(__name__)
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from csisim.driver.mounter import StateFiles
 from csisim.driver.node_errors import system_call
 from csisim.driver.parameters import Protocol
 from csisim.driver.requests import AccessType, Capability
 from csisim.errors import FailedPrecondition
+from csisim.host import StateFiles
 
 log = logging.getLogger(__name__)
 

@@ -3,12 +3,12 @@
 import errno
 
 from csisim.driver import node_mounts as mounts
-from csisim.driver.mounter import NodeHost
 from csisim.driver.node_errors import system_call
 from csisim.driver.node_requests import VolumePath
 from csisim.driver.node_state import Staged, StageRecords
 from csisim.driver.requests import Capability, CapacityRange
 from csisim.errors import FailedPrecondition, InvalidArgument, NotFound, OutOfRange
+from csisim.host import NodeHost
 from csisim.pb import csi_pb2 as pb
 
 _Usage = pb.VolumeUsage

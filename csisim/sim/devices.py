@@ -89,7 +89,7 @@ class SimDevices:
         self._sessions.clear()
 
     async def connect(self, transport: str, attributes: Mapping[str, str]) -> str:
-        """Log in; see `csisim.driver.mounter.Devices`."""
+        """Log in; see `csisim.host.Devices`."""
         device = device_path(transport, attributes)
         if device in self._sessions:
             return device
@@ -129,7 +129,7 @@ class SimDevices:
         await self._backend.write_superblock(session.identity, Superblock(fs_type, fs_id, session.size_bytes))
 
     async def disconnect(self, transport: str, attributes: Mapping[str, str]) -> None:
-        """Log out; see `csisim.driver.mounter.Devices`."""
+        """Log out; see `csisim.host.Devices`."""
         device = device_path(transport, attributes)
         if self.in_use(device):
             raise os_error(errno.EBUSY, device)

@@ -65,7 +65,7 @@ class SimMounter:
         return self._table.points()
 
     async def mount(self, source: str, target: str, fs_type: str, options: tuple[str, ...]) -> None:
-        """Mount a file system; see `csisim.driver.mounter.Mounter`. EBUSY: the same one is on top already."""
+        """Mount a file system; see `csisim.host.Mounter`. EBUSY: the same one is on top already."""
         await self._wait()
         flags = _flags(options, target)
         if fs_type in NETWORK_FILE_SYSTEMS:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from csisim.cli.demo_faults import UNMOUNT_REFUSALS, BusyHosts, LinkCutter
-from csisim.driver.mounter import NodeHost
+from csisim.host import NodeHost
 from csisim.sim.backend import MemoryBackend
 from csisim.sim.host import SimHost
 

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from csisim.driver.config import DriverConfig
 from csisim.driver.inflight import OperationLocks
-from csisim.driver.mounter import NodeHost
+from csisim.host import NodeHost
 from csisim.driver.node import NodeService, Presence
 from csisim.errors import NasIndeterminate
 from csisim.pb import csi_pb2 as pb

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from csisim.driver.mounter import Mounter
+from csisim.host import Mounter
 from tests.sim.errnos import failing
 
 

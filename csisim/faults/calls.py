@@ -1,0 +1,64 @@
+"""Which CSI call the running code belongs to, so that a mount operation knows its volume and phase."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final
+
+PHASE_OF: Final = {
+    "CreateVolume": "create",
+    "CreateSnapshot": "create",
+    "CreateVolumeGroupSnapshot": "create",
+    "ControllerPublishVolume": "publish",
+    "NodePublishVolume": "publish",
+    "NodeStageVolume": "stage",
+    "NodeUnstageVolume": "unstage",
+    "NodeUnpublishVolume": "unpublish",
+    "ControllerUnpublishVolume": "unpublish",
+    "DeleteVolume": "delete",
+    "DeleteSnapshot": "delete",
+    "DeleteVolumeGroupSnapshot": "delete",
+}
+"""What of a volume's life a method belongs to; all others are "use"."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallInfo:
+    """One served CSI call.
+
+    Attributes:
+        call_id: its own.
+        method: short name, such as CreateVolume.
+        vol, snap, node, client: what it is about, where it runs and who calls; "" if that is not known.
+    """
+
+    call_id: str
+    method: str
+    vol: str = ""
+    snap: str = ""
+    node: str = ""
+    client: str = ""
+
+    @property
+    def phase(self) -> str:
+        """See PHASE_OF."""
+        return PHASE_OF.get(self.method, "use")
+
+
+_current: ContextVar[CallInfo | None] = ContextVar("csisim_call", default=None)
+
+
+def current_call() -> CallInfo | None:
+    """The call that the running code belongs to."""
+    return _current.get()
+
+
+@contextmanager
+def serving(call: CallInfo) -> Iterator[None]:
+    """The code inside belongs to this call, tasks that it starts too."""
+    token = _current.set(call)
+    try:
+        yield
+    finally:
+        _current.reset(token)

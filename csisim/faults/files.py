@@ -1,0 +1,129 @@
+"""Rules from files and from the environment: one per line, or a YAML or JSON list. All of them, or an error.
+
+# retry storm                                      - name: storm
+rpc.CreateVolume.after: 30%error(UNAVAILABLE)        rule: "rpc.CreateVolume.after: 30%error(UNAVAILABLE)"
+mount.umount: 3*error(EBUSY)                       - "mount.umount: 3*error(EBUSY)"
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from csisim.faults.grammar import RuleError, is_blank, parse_rule
+from csisim.faults.model import Rule
+
+MAX_BYTES: Final = 1 << 20
+MAX_NAME: Final = 100
+
+
+def read_rules(path: Path) -> list[Rule]:
+    """The rules of a file: YAML or JSON by its ending, else one rule per line.
+
+    Raises:
+        ValueError: it cannot be read, or one of its rules is wrong; says which file, line and column.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        text = content.decode()
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 at byte {error.start}") from None
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"{path}: more than {MAX_BYTES} bytes")
+    try:
+        if path.suffix in {".yaml", ".yml", ".json"}:
+            return rules_of_list(_load(text))
+        return rules_of_text(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def rules_of_text(text: str) -> list[Rule]:
+    """One rule per line; blank lines and comments are left out.
+
+    Raises:
+        RuleError: with the line.
+    """
+    found = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not is_blank(line):
+            try:
+                found.append(parse_rule(line))
+            except RuleError as error:
+                raise RuleError(error.reason, error.text, error.column, number) from None
+    return found
+
+
+def rules_of_environment(value: str) -> list[Rule]:
+    """The rules of CSISIM_FAULTS: one per line, several on a line parted by `;`, or `@` and a file's name.
+
+    Raises:
+        ValueError: one of them is wrong; says which.
+    """
+    if value.startswith("@"):
+        return read_rules(Path(value[1:]))
+    return [rule for line in value.split("\n") for part in _parts(line) for rule in rules_of_text(part)]
+
+
+def rules_of_list(items: Any) -> list[Rule]:
+    """Rules from plain data: texts, or objects with `rule` and, if wanted, `name`.
+
+    Raises:
+        ValueError: says which item is wrong.
+    """
+    if not isinstance(items, list):
+        raise ValueError("here should be a list of rules")  # noqa: TRY004 - files are told from programs by this
+    return [_rule(number, item) for number, item in enumerate(items, 1)]
+
+
+def _rule(number: int, item: Any) -> Rule:
+    given = {"rule": item} if isinstance(item, str) else item
+    if not isinstance(given, dict) or not isinstance(given.get("rule"), str):
+        raise ValueError(f"item {number} is neither a rule nor an object with a rule: {item!r:.80}")  # noqa: TRY004
+    strange = sorted(map(str, set(given) - {"rule", "name"}))
+    if strange:
+        raise ValueError(f"item {number}: {strange[0]!r} is not known; there are name and rule")
+    name = check_name(given.get("name", ""))
+    try:
+        return parse_rule(given["rule"], name=name)
+    except RuleError as error:
+        raise ValueError(f"item {number}{f' ({name})' if name else ''}: {error}") from None
+
+
+def check_name(name: Any) -> str:
+    """The name, if it may be a rule's; "" is none.
+
+    Raises:
+        ValueError: says what is allowed.
+    """
+    if not isinstance(name, str) or len(name) > MAX_NAME or not name.isprintable() or "/" in name:
+        raise ValueError(f"{name!r:.120} is not a name: at most {MAX_NAME} printable characters without '/'")
+    return name
+
+
+def _load(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
+        raise ValueError(f"{where}not YAML: {getattr(error, 'problem', None) or error}") from None
+
+
+def _parts(line: str) -> Iterable[str]:
+    """Split at each `;` outside of double quotes."""
+    start, quoted, at = 0, False, 0
+    while at < len(line):
+        if line[at] == "\\" and quoted:
+            at += 1
+        elif line[at] == '"':
+            quoted = not quoted
+        elif line[at] == ";" and not quoted:
+            yield line[start:at]
+            start = at + 1
+        at += 1
+    yield line[start:]

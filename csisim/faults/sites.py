@@ -1,0 +1,240 @@
+"""The catalogue: every place where a fault can happen, what can happen there, and what a rule can select by. Pure.
+
+rpc.<Method>.before|after            around a served CSI call
+nas.<method>.request|apply|reply     before the NAS looks at a call, around its effect, and around its answer
+link.up|down                         the connection to the NAS: what the driver sends, and what it gets
+mount.<op>  device.<op>  file.<op>   what a node service does to its machine
+process.driver|nas|node              passed with every call that the process serves
+clock.nas                            passed whenever the NAS reads its clock
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from csisim.faults.codes import GRPC_CODES
+from csisim.faults.model import Action, Rule
+from csisim.pb import csi_pb2
+
+WAITS: Final = ("delay", "hang", "stall")
+"""Actions after which what was about to happen still happens."""
+
+_ALL_KEYS: Final = frozenset({"vol", "snap", "node", "client", "phase", "when"})
+_CONTROL: Final = ("off", *WAITS, "crash")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One place.
+
+    Attributes:
+        name: as rules write it.
+        about: what is about to happen, or has happened, there.
+        actions: kinds of action that can be honoured.
+        keys: what a rule may select by.
+        words: which words an action may have here; an action that is not listed may have any.
+        grpc: whether errors are gRPC codes; else they are errnos.
+    """
+
+    name: str
+    about: str
+    actions: frozenset[str]
+    keys: frozenset[str]
+    words: Mapping[str, frozenset[str]]
+    grpc: bool = False
+
+    def refusal(self, action: Action) -> str | None:
+        """Why this action cannot be honoured here, None if it can."""
+        if action.kind not in self.actions:
+            return f"{action.kind} cannot happen at {self.name}: there are {', '.join(sorted(self.actions))}"
+        if action.kind == "error" and (action.word in GRPC_CODES) is not self.grpc:
+            wanted = "a gRPC code, such as UNAVAILABLE" if self.grpc else "an errno, such as EBUSY"
+            return f"an error at {self.name} is {wanted}, not {action.word}"
+        words = self.words.get(action.kind)
+        word = action.word or (str(action.number) if action.kind == "disconnect" else "")
+        if words is None or word in words or (action.number and "CODE" in words):
+            return None
+        known = ", ".join(sorted(words - {""}))
+        return f"{action.kind}({word}) cannot happen at {self.name}: there are {known}"
+
+
+class Catalogue:
+    """The sites of one deployment, by name, in the order given."""
+
+    def __init__(self, sites: Iterable[Site]) -> None:
+        self.sites: dict[str, Site] = {site.name: site for site in sites}
+
+    def select(self, pattern: str) -> tuple[Site, ...]:
+        """The sites that a rule's site means; `*` stands for any characters."""
+        if "*" not in pattern:
+            site = self.sites.get(pattern)
+            return () if site is None else (site,)
+        match = re.compile(".*".join(map(re.escape, pattern.split("*")))).fullmatch
+        return tuple(site for name, site in self.sites.items() if match(name))
+
+    def check(self, rule: Rule) -> tuple[Site, ...]:
+        """The sites of a rule.
+
+        Raises:
+            ValueError: there is none, or one where the rule could not be honoured.
+        """
+        sites = self.select(rule.site)
+        if not sites:
+            raise ValueError(f"there is no site {rule.site!r}{self._hint(rule.site)}")
+        keys = {key for key, _ in rule.match.patterns}
+        keys |= {"when"} if rule.match.when is not None else set()
+        keys |= {rule.match.per} if rule.match.per else set()
+        for site in sites:
+            strange = sorted(keys - site.keys)
+            if strange:
+                raise ValueError(f"{strange[0]} is not known at {site.name}: there are {', '.join(sorted(site.keys))}")
+            for term in rule.terms:
+                refusal = site.refusal(term.action)
+                if refusal:
+                    raise ValueError(refusal)
+        return sites
+
+    def _hint(self, name: str) -> str:
+        similar = difflib.get_close_matches(name, self.sites, n=8, cutoff=0.7)
+        if not similar:
+            similar = [site for site in self.sites if site.startswith(f"{name.partition('.')[0]}.")]
+        if similar:
+            more = f" and {len(similar) - 8} more" if len(similar) > 8 else ""
+            return f"; similar ones: {', '.join(similar[:8])}{more}"
+        return f"; the families are {', '.join(dict.fromkeys(site.partition('.')[0] for site in self.sites))}"
+
+
+def _words(**words: Iterable[str]) -> dict[str, frozenset[str]]:
+    return {kind: frozenset(known) for kind, known in words.items()}
+
+
+def rpc_methods() -> tuple[str, ...]:
+    """The names of all methods of CSI, in the order of the protocol."""
+    services = csi_pb2.DESCRIPTOR.services_by_name.values()
+    return tuple(method.name for service in services for method in service.methods)
+
+
+def rpc_sites(*, local: bool) -> list[Site]:
+    """Around every CSI call. `local`: the driver runs here, so that it can be crashed and its NAS used up."""
+    actions = {"off", *WAITS, "error", "drop", "disconnect"}
+    before = actions | ({"crash", "exhaust"} if local else set())
+    after = actions | {"ready"} | ({"crash"} if local else set())
+    words = _words(disconnect=("fin", "rst", "half", "blackhole"), exhaust=("attach", "rate"),
+                   crash=("", "driver", "nas", "node", "reboot"))  # fmt: skip
+    found = []
+    for method in rpc_methods():
+        ready = {"ready"} if method not in {"CreateSnapshot", "ListSnapshots", "GetSnapshot"} else set()
+        for when, kinds, about in (
+            ("before", before, "the call has arrived; nothing was done"),
+            ("after", after - ready, "the call has ended, with or without an error; no answer was sent"),
+        ):
+            keys = _ALL_KEYS | ({"code"} if when == "after" else set())
+            found.append(Site(f"rpc.{method}.{when}", about, frozenset(kinds), frozenset(keys), words, grpc=True))
+    return found
+
+
+def nas_sites(methods: Iterable[str]) -> list[Site]:
+    """Around every call of an embedded NAS."""
+    keys = frozenset({"vol", "snap", "when", "client"})
+    words = _words(
+        disconnect=("fin", "rst", "half", "blackhole", "CODE"),
+        crash=("", "driver", "nas", "node", "reboot"),
+        exhaust=("pool", "quota", "rate"),
+        lie=("ok",),
+    )
+    steps: tuple[tuple[str, tuple[str, ...], str], ...] = (
+        ("request", (*_CONTROL, "error", "drop", "disconnect", "exhaust"), "the NAS has read the call"),
+        ("apply", (*_CONTROL, "error", "lie", "exhaust", "ready"), "the effect is about to happen"),
+        (
+            "reply",
+            (*_CONTROL, "error", "drop", "dup", "reorder", "truncate", "corrupt", "oversize", "disconnect"),
+            "the effect has happened, or was refused; the answer is about to leave",
+        ),
+    )
+    return [
+        Site(f"nas.{method}.{step}", about, frozenset(kinds), keys, words)
+        for method in methods
+        for step, kinds, about in steps
+    ]
+
+
+def link_sites() -> list[Site]:
+    """The connection between driver and NAS, each direction for itself."""
+    kinds = frozenset(
+        ("off", "delay", "hang", "drop", "throttle", "slice", "limit", "corrupt", "truncate", "disconnect")
+    )
+    words = _words(disconnect=("fin", "rst", "half", "blackhole", "CODE"))
+    about = {"up": "bytes that the driver sends to the NAS", "down": "bytes that the NAS sends to the driver"}
+    return [Site(f"link.{way}", text, kinds, frozenset(), words) for way, text in about.items()]
+
+
+_HOST: Final[Mapping[str, Callable[[str], str]]] = {
+    "mount": "the mount table: {}".format,
+    "device": "block devices: {}".format,
+    "file": "the node service's records: {}".format,
+}
+MOUNT_OPS: Final = (
+    "mount", "bind", "umount", "mounts", "mounts_of", "make_dir", "make_file", "remove_path", "exists", "statfs",
+    "resize_fs",
+)  # fmt: skip
+DEVICE_OPS: Final = (
+    "connect", "present", "size_bytes", "rescan", "format_of", "make_fs", "disconnect",
+)  # fmt: skip
+FILE_OPS: Final = ("read", "write", "remove", "names")
+_LIES: Final[Mapping[str, tuple[str, ...]]] = {
+    "mount.mount": ("ok", "ro"),
+    "mount.bind": ("ok", "ro"),
+    "mount.umount": ("ok", "lazy"),
+    "mount.make_dir": ("ok",),
+    "mount.make_file": ("ok",),
+    "mount.remove_path": ("ok",),
+    "mount.resize_fs": ("ok",),
+    "device.connect": ("ok", "wrong"),
+    "device.present": ("gone",),
+    "device.rescan": ("ok",),
+    "device.make_fs": ("ok",),
+    "device.disconnect": ("ok",),
+    "file.read": ("empty", "gone"),
+    "file.write": ("ok",),
+    "file.remove": ("ok",),
+}
+
+
+def host_sites() -> list[Site]:
+    """What a node service does to its machine."""
+    found = []
+    for family, ops in (("mount", MOUNT_OPS), ("device", DEVICE_OPS), ("file", FILE_OPS)):
+        for op in ops:
+            name = f"{family}.{op}"
+            kinds = {*_CONTROL, "error"}
+            if name in _LIES:
+                kinds.add("lie")
+            if name == "device.present":
+                kinds.add("ready")
+            if name == "file.write":
+                kinds.add("truncate")
+            words = _words(lie=_LIES.get(name, ()), crash=("", "driver", "nas", "node", "reboot"))
+            found.append(Site(name, _HOST[family](op), frozenset(kinds), _ALL_KEYS - {"client"}, words))
+    return found
+
+
+def process_sites() -> list[Site]:
+    """What a process does from time to time."""
+    kinds = frozenset({"off", "crash"})
+    about = {
+        "driver": "a CSI call has arrived at the controller or a node",
+        "nas": "a call has arrived at the NAS",
+        "node": "a CSI call has arrived at a node",
+    }
+    return [
+        Site(f"process.{name}", text, kinds, frozenset({"node"} if name == "node" else ()), _words(
+            crash=("", name, *(("reboot",) if name == "node" else ()))))
+        for name, text in about.items()
+    ]  # fmt: skip
+
+
+def clock_sites() -> list[Site]:
+    """The clocks that can go wrong."""
+    return [Site("clock.nas", "the NAS reads its clock", frozenset({"off", "skew"}), frozenset(), {})]
