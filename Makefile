@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench protos lock coverage clean
+.PHONY: help run test check bench protos docs-methods lock coverage clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run ## the demo: a NAS, a driver and a workload on real sockets, with faults, and a verdict
 	@$(BIN)/csisim demo
@@ -32,6 +32,9 @@ bench: $(VENV)/.dev ## measure the driver beside a bare gRPC server; table and J
 
 protos: $(VENV)/.dev ## regenerate csisim/pb from protos/csi.proto
 	@$(BIN)/python tools/generate_pb.py csisim/pb
+
+docs-methods: $(VENV)/.dev ## write docs/fake-truenas-methods.md from what the fake NAS serves
+	@$(BIN)/python tools/methods_doc.py
 
 lock: $(VENV)/.dev ## renew the pinned versions in requirements*.txt
 	@$(BIN)/python tools/lock.py

@@ -10,6 +10,6 @@ Faults come from outside, through `intercept` (see `Intercept`).
 """
 
 from fake_truenas.config import NasConfig, Pool
-from fake_truenas.nas import NO_REPLY, Call, Intercept, Nas, Proceed
+from fake_truenas.nas import NO_REPLY, Call, Intercept, Nas, Proceed, Shaped
 
-__all__ = ["NO_REPLY", "Call", "Intercept", "Nas", "NasConfig", "Pool", "Proceed"]
+__all__ = ["NO_REPLY", "Call", "Intercept", "Nas", "NasConfig", "Pool", "Proceed", "Shaped"]

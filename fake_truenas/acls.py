@@ -5,6 +5,7 @@ Entries are kept in the wire's full form: `{tag, id, type, perms, flags}` (NFS4)
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 Ace = dict[str, Any]
@@ -39,6 +40,14 @@ _OWNER = _EVERYBODY | {"WRITE_ACL", "WRITE_OWNER", "WRITE_ATTRIBUTES", "WRITE_NA
 _BITS = ((4, frozenset(("READ_DATA",))), (2, frozenset(("WRITE_DATA", "APPEND_DATA"))), (1, frozenset(("EXECUTE",))))
 _MODE_PERMS = ((4, "READ_DATA"), (2, "WRITE_DATA"), (1, "EXECUTE"))
 _POSIX_BITS = ((4, "READ"), (2, "WRITE"), (1, "EXECUTE"))
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """An account: its user id, None for a group alone, and the groups that it is in."""
+
+    uid: int | None
+    gids: frozenset[int]
 
 
 def full_nfs4(ace: Ace) -> Ace:
@@ -139,13 +148,16 @@ def chmod(acl_type: str, acl: Sequence[Ace] | None, mode: int) -> list[Ace] | No
     return [*kept, *trivial(NFS4, mode)]
 
 
-def inherited(acl_type: str, acl: Sequence[Ace] | None) -> list[Ace] | None:
-    """What a new directory gets from the list of the one that it is made in; None if nothing."""
+def inherited(acl_type: str, acl: Sequence[Ace] | None, *, by_file: bool = False) -> list[Ace] | None:
+    """What a new directory, or file, gets from the list of the directory that it is made in; None if nothing."""
     if not acl:
         return None
     if acl_type == POSIX1E:
         defaults = [ace for ace in acl if ace["default"]]
-        return [*({**ace, "default": False} for ace in defaults), *defaults] or None
+        return [*({**ace, "default": False} for ace in defaults), *([] if by_file else defaults)] or None
+    if by_file:
+        flags = {name: name == "INHERITED" for name in FLAGS}
+        return [{**ace, "flags": flags} for ace in acl if ace["flags"]["FILE_INHERIT"]] or None
     return [_passed_on(ace) for ace in acl if _reaches_directories(ace["flags"])] or None
 
 
@@ -158,6 +170,40 @@ def _passed_on(ace: Ace) -> Ace:
     if flags["NO_PROPAGATE_INHERIT"]:
         flags |= dict.fromkeys(("FILE_INHERIT", "DIRECTORY_INHERIT", "NO_PROPAGATE_INHERIT"), False)
     return {**ace, "flags": flags}
+
+
+def may_traverse(acl_type: str, acl: Sequence[Ace] | None, mode: int, owners: tuple[int, int], who: Who) -> bool:
+    """Whether an account may pass through a directory: by its list, or its bits where there is none."""
+    if who.uid == 0:
+        return True
+    is_owner, in_group = who.uid == owners[0], owners[1] in who.gids
+    if acl is None:
+        return bool((mode >> 6 if is_owner else mode >> 3 if in_group else mode) & 1)
+    if acl_type == NFS4:
+        matching = [ace for ace in acl if not ace["flags"]["INHERIT_ONLY"] and _concerns(ace, is_owner, in_group, who)]
+        return next((ace["type"] for ace in matching if ace["perms"]["EXECUTE"]), "DENY") == "ALLOW"
+    entries = [ace for ace in acl if not ace["default"]]
+    mask = all(ace["perms"]["EXECUTE"] for ace in entries if ace["tag"] == "MASK")
+    if is_owner:
+        return any(ace["perms"]["EXECUTE"] for ace in entries if ace["tag"] == "USER_OBJ")
+    for tags in (("USER",), ("GROUP_OBJ", "GROUP")):
+        found = [ace for ace in entries if ace["tag"] in tags and _concerns(ace, is_owner, in_group, who)]
+        if found:
+            return mask and any(ace["perms"]["EXECUTE"] for ace in found)
+    return any(ace["perms"]["EXECUTE"] for ace in entries if ace["tag"] == "OTHER")
+
+
+def _concerns(ace: Ace, is_owner: bool, in_group: bool, who: Who) -> bool:
+    match ace["tag"]:
+        case "owner@":
+            return is_owner
+        case "group@" | "GROUP_OBJ":
+            return in_group
+        case "everyone@":
+            return True
+        case "USER":
+            return bool(ace["id"] == who.uid)
+    return ace["tag"] == "GROUP" and ace["id"] in who.gids
 
 
 def posix_problems(acl: Sequence[Ace], *, recursive: bool) -> list[tuple[str, str]]:

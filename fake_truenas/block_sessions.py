@@ -59,6 +59,11 @@ def drop_sessions(db: Store, protocol: str, owner: int) -> None:
     db.run("delete from block_session where protocol = ? and owner = ?", (protocol, owner))
 
 
+def drop_all_sessions(db: Store, protocol: str) -> None:
+    """Forget all connections of a protocol: its daemon has stopped."""
+    db.run("delete from block_session where protocol = ?", (protocol,))
+
+
 def has_session(db: Store, protocol: str, owner: int) -> bool:
     """Whether anyone is connected to the target or subsystem."""
     return db.one("select 1 from block_session where protocol = ? and owner = ? limit 1", (protocol, owner)) is not None

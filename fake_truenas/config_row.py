@@ -39,10 +39,12 @@ def add_config(namespace: Namespace, defaults: Defaults, argument: str, patch: O
 
     @namespace.method("config")
     def config(ctx: Ctx) -> Config:
+        """Give the configuration."""
         return read_config(ctx, name, defaults)
 
     @namespace.method("update", Field(argument, patch))
     def update(ctx: Ctx, data: Config) -> Config:
+        """Change the fields that are given; gives the whole configuration."""
         merged = {**read_config(ctx, name, defaults), **data}
         problems = Problems(argument)
         check(ctx, merged, problems)

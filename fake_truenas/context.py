@@ -1,10 +1,11 @@
 """What a handler gets to work with: one `Ctx` per call."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from fake_truenas.redaction import hide_members
 from fake_truenas.store import Store
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Ctx:
         request_id: the JSON-RPC id, or None.
     """
 
-    __slots__ = ("_events", "db", "nas", "request_id", "session")
+    __slots__ = ("_actions", "_events", "db", "nas", "request_id", "session")
 
     def __init__(self, nas: "Nas", session: "Session | None" = None, request_id: Any = None) -> None:
         self.nas = nas
@@ -30,6 +31,7 @@ class Ctx:
         self.session = session
         self.request_id = request_id
         self._events: list[tuple[str, str, Any, Any, Any]] = []
+        self._actions: list[Callable[[], None]] = []
 
     @property
     def rng(self) -> random.Random:
@@ -43,26 +45,48 @@ class Ctx:
     def emit(self, collection: str, msg: str, key: Any, fields: Any = None, extra: Any = None) -> None:
         """Announce a change ("added", "changed", "removed") to subscribers of, for example, `sharing.nfs.query`.
 
-        Sent after the commit, dropped on a rollback. `fields` may be a function without arguments: called only if
-        someone listens.
+        Sent after the commit, dropped on a rollback, and without secrets. `fields` may be a function without
+        arguments: called only if someone listens.
         """
         if self.nas.events.wanted(collection):
-            self._events.append((collection, msg, key, fields() if callable(fields) else fields, extra))
+            shown = hide_members(fields() if callable(fields) else fields, self.nas.registry.secret_names)
+            self._events.append((collection, msg, key, shown, extra))
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Have something outside of the store changed, such as sessions, once the transaction is committed.
+
+        Done after the events are sent, dropped on a rollback.
+        """
+        self._actions.append(action)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """For async handlers: one transaction without an await in it; then the events leave."""
-        with self.db.transaction():
-            yield
+        try:
+            with self.db.transaction():
+                yield
+        except BaseException:
+            self.discard()
+            raise
+        self.flush()
+
+    def keep(self) -> None:
+        """In a plain handler: commit what has been changed so far, whatever becomes of the rest, and announce it."""
+        self.db.commit()
         self.flush()
 
     def flush(self) -> None:
-        """Send the collected events."""
+        """Send the collected events, and do what is to follow them."""
         if self._events:
             events, self._events = self._events, []
             for event in events:
                 self.nas.events.send(*event)
+        if self._actions:
+            actions, self._actions = self._actions, []
+            for action in actions:
+                action()
 
     def discard(self) -> None:
-        """Forget the collected events after a rollback."""
+        """Forget the collected events and actions after a rollback."""
         self._events.clear()
+        self._actions.clear()

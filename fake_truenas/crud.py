@@ -25,7 +25,14 @@ from typing import Any
 from fake_truenas.context import Ctx
 from fake_truenas.errors import does_not_exist
 from fake_truenas.plan import Column, Condition, Plan, make_plan
-from fake_truenas.query import QUERY_OPTIONS, QUERY_PARAMS, check_options, compile_filters, finish
+from fake_truenas.query import (
+    QUERY_OPTIONS,
+    QUERY_PARAMS,
+    check_filters,
+    check_options,
+    compile_filters,
+    finish,
+)
 from fake_truenas.registry import Namespace
 from fake_truenas.schema import Field, Type
 from fake_truenas.store import Row
@@ -67,10 +74,12 @@ def add_queries(namespace: Namespace, source: Source, key_type: Type) -> None:
 
     @namespace.method("query", *QUERY_PARAMS)
     def query(ctx: Ctx, filters: list[Any], options: dict[str, Any]) -> Any:
+        """Give the entries that pass all filters, or one of them, or their number."""
         return run_query(ctx, source, filters, options)
 
     @namespace.method("get_instance", Field("id", key_type), Field("options", QUERY_OPTIONS, default={}))
     def get_instance(ctx: Ctx, key: Any, options: dict[str, Any]) -> Entry:
+        """Give the entry with this id."""
         return get_entry(ctx, source, key, options["extra"])
 
 
@@ -94,6 +103,7 @@ def run_query(ctx: Ctx, source: Source, filters: Sequence[Any], options: Mapping
         MatchNotFound: `get` and nothing matched.
     """
     check_options(options)
+    check_filters(filters)
     plan = _plan(source, filters, options)
     matches = compile_filters(plan.residual) if plan.residual else None
     if matches is None and options["count"]:

@@ -1,6 +1,7 @@
 """Datasets as pool.dataset.query shows them. Only the properties asked for are built."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -13,10 +14,9 @@ from fake_truenas.errors import invalid
 from fake_truenas.plan import Column, Condition, prefix_range
 from fake_truenas.properties import (
     BY_ZFS_NAME,
-    COMMENT_KEYS,
+    COMMENTS_BY_ZFS_NAME,
     DEFAULT_OBJECTS,
     FIXED_OBJECTS,
-    RESERVED_PREFIXES,
     SETTINGS,
     Object,
     date_object,
@@ -26,12 +26,12 @@ from fake_truenas.properties import (
     text_object,
 )
 from fake_truenas.query import split_path
+from fake_truenas.snapshot_entries import snapshot_entries
 from fake_truenas.store import Row, Store
+from fake_truenas.tables import INTERNAL_SQL
 
 Entry = dict[str, Any]
 Render = Callable[["Builder", Row], Object]
-
-_COMMENTS = {zfs_key: key for key, zfs_key in COMMENT_KEYS.items()}
 
 
 class Builder:
@@ -41,25 +41,56 @@ class Builder:
         db: the store.
         extra: the query's `extra`.
         above: rows from a pool's root down to the parent of what will be built, if known and current.
+        list_snapshots: gives the entries of a dataset's snapshots; without it none are listed.
+
+    Raises:
+        ValidationErrors: `extra` has something else where a list should be.
     """
 
-    def __init__(self, db: Store, extra: Mapping[str, Any], above: Sequence[Row] = ()) -> None:
+    def __init__(
+        self, db: Store, extra: Mapping[str, Any], above: Sequence[Row] = (),
+        list_snapshots: Callable[[Row], list[Entry]] | None = None,
+    ) -> None:  # fmt: skip
         self._db = db
-        wanted = extra.get("properties")
-        if wanted is not None and not isinstance(wanted, (list, tuple)):
-            raise invalid("options.extra.properties", "Input should be a valid list")
-        self._wanted = None if wanted is None else tuple(str(name) for name in wanted)
+        wanted = names_in(extra, "properties", None)
+        self._wanted = None if wanted is None else tuple(wanted)
         self._with_children = extra.get("retrieve_children", True) is not False
         self._with_user_props = extra.get("retrieve_user_props", True) is not False
         self._count_snapshots = bool(extra.get("snapshots_count"))
-        self._list_snapshots = bool(extra.get("snapshots"))
+        self._list_snapshots = list_snapshots if extra.get("snapshots") else None
         self._chains: dict[int, list[Row]] = {above[-1]["pk"]: list(above)} if above else {}
         self._usable: dict[int, int] = {}
+        self._left: dict[int, int] = {}
         self._inherited: dict[int | None, dict[str, Object]] = {}
+        self._settings: dict[tuple[int | None, str, str], dict[str, Object]] = {}
+        self._properties: dict[int, list[Row]] = {}
+        self._childless: set[int] = set()
 
     def entries(self, rows: Sequence[Row]) -> list[Entry]:
         """The entries of rows, in their order."""
+        self._read_ahead(rows)
         return [self.entry(row) for row in rows]
+
+    def _read_ahead(self, rows: Sequence[Row]) -> None:
+        """Read in one statement each what rows would read one by one: user properties, and which have children."""
+        if len(rows) < 2:
+            return
+        pks = orjson.dumps([row["pk"] for row in rows]).decode()
+        if self._with_user_props:
+            self._properties = {row["pk"]: [] for row in rows}
+            found = self._db.rows(
+                "select dataset, key, value, source from dataset_property"
+                " where dataset in (select value from json_each(?)) order by dataset, key",
+                (pks,),
+            )
+            for row in found:
+                self._properties[row[0]].append(row)
+        if self._with_children:
+            having = self._db.rows(
+                "select distinct parent from dataset where parent in (select value from json_each(?))", (pks,)
+            )
+            parents = {row[0] for row in having}
+            self._childless = {row["pk"] for row in rows if row["pk"] not in parents}
 
     def entry(self, row: Row) -> Entry:
         """One entry, with its children unless they are not wanted."""
@@ -69,13 +100,16 @@ class Builder:
         return entry
 
     def _add_children(self, row: Row, entry: Entry) -> None:
-        if self._db.value("select 1 from dataset where parent = ? limit 1", (row["pk"],)) is None:
+        pk = row["pk"]
+        if pk in self._childless or not self._db.value("select 1 from dataset where parent = ? limit 1", (pk,)):
             return
         below = self._db.rows(
             "select * from dataset where name > ? and name < ? order by name", space.descendants_range(row["name"])
         )
         built = {row["pk"]: entry}
         for child in below:  # a parent's name sorts before its children's
+            if zfs.is_internal(child["name"]):
+                continue
             built[child["pk"]] = self._bare(child)
             built[child["parent"]]["children"].append(built[child["pk"]])
 
@@ -105,32 +139,31 @@ class Builder:
             entry["user_properties"] = self._user_properties(row, entry)
         else:
             entry["user_properties"] = {}
-        if self._count_snapshots or self._list_snapshots:
+        if self._count_snapshots or self._list_snapshots is not None:
             self._add_snapshots(row, entry)
         return entry
 
     def _add_snapshots(self, row: Row, entry: Entry) -> None:
         if self._count_snapshots:
             entry["snapshot_count"] = self._db.value("select count(*) from snapshot where dataset = ?", (row["pk"],))
-        if self._list_snapshots:
-            found = self._db.rows(
-                "select name, short from snapshot where dataset = ? order by createtxg, pk", (row["pk"],)
-            )
-            entry["snapshots"] = [
-                {"id": one["name"], "name": one["name"], "snapshot_name": one["short"]} for one in found
-            ]
+        if self._list_snapshots is not None:
+            entry["snapshots"] = self._list_snapshots(row)
 
     def _user_properties(self, row: Row, entry: Entry) -> dict[str, Object]:
         result: dict[str, Object] = {}
         pk = row["pk"]
-        found = self._db.rows("select key, value, source from dataset_property where dataset = ? order by key", (pk,))
-        for key, value, source in found:
-            local = source == pk
-            item = text_object(value, "LOCAL" if local else "INHERITED", None if local else self._name(row, source))
-            if key.startswith(RESERVED_PREFIXES):
-                comment = _COMMENTS.get(key)
-                if comment is not None:
-                    entry[comment] = item
+        found = self._properties.get(pk)
+        if found is None:
+            found = self._db.rows(
+                "select dataset, key, value, source from dataset_property where dataset = ? order by key", (pk,)
+            )
+        for _, key, value, source in found:
+            if source == pk:
+                item = text_object(value, "LOCAL")
+            else:
+                item = text_object(value, "INHERITED", self._name(row, source))
+            if key in COMMENTS_BY_ZFS_NAME:
+                entry[COMMENTS_BY_ZFS_NAME[key]] = item
             else:
                 result[key] = item
         return result
@@ -150,26 +183,37 @@ class Builder:
 
     def available(self, row: Row) -> int:
         """The property `available` in bytes."""
+        parent = row["parent"]
+        if parent is None or row["reservation"] or row["quota"]:
+            return zfs.own_available_bytes(row, self._tree_available(row))
+        left = self._left.get(parent)
+        if left is None:
+            left = self._left[parent] = self._tree_available(self.chain(row)[-2])
+        return zfs.own_available_bytes(row, left)
+
+    def _tree_available(self, row: Row) -> int:
         pool = row["pool"]
         usable = self._usable.get(pool)
         if usable is None:
             usable = self._usable[pool] = space.usable_bytes(self._db, pool)
-        return zfs.available_bytes(self.chain(row), usable)
+        return zfs.tree_available_bytes(self.chain(row), usable)
 
     def settings(self, row: Row) -> dict[str, Object]:
-        """The inheritable properties in force here, by entry key; also those that the type does not have."""
-        objects = self._from_above(row["parent"], row)
-        local = row["local"]
-        if local != "{}":
-            objects = dict(objects)
-            for name, raw in orjson.loads(local).items():
-                setting = BY_ZFS_NAME[name]
-                objects[setting.key] = setting_object(setting, raw, "LOCAL", None)
+        """The inheritable properties in force here, by entry key; shared by siblings, so not to be changed."""
+        kind = row["parent"], row["type"], row["local"]
+        known = self._settings.get(kind)
+        if known is not None:
+            return known
+        objects = dict(self._from_above(row))
+        for name, raw in orjson.loads(row["local"]).items():
+            setting = BY_ZFS_NAME[name]
+            objects[setting.key] = setting_object(setting, raw, "LOCAL", None)
         keys = _VOLUME_SETTINGS if row["type"] == "VOLUME" else _FILESYSTEM_SETTINGS
-        return {key: objects[key] for key in keys}
+        self._settings[kind] = {key: objects[key] for key in keys}
+        return self._settings[kind]
 
-    def _from_above(self, parent: int | None, row: Row) -> dict[str, Object]:
-        known = self._inherited.get(parent)
+    def _from_above(self, row: Row) -> dict[str, Object]:
+        known = self._inherited.get(row["parent"])
         if known is not None:
             return known
         objects = dict(DEFAULT_OBJECTS)
@@ -178,7 +222,7 @@ class Builder:
                 setting = BY_ZFS_NAME[name]
                 if setting.inherits:
                     objects[setting.key] = setting_object(setting, raw, "INHERITED", above["name"])
-        self._inherited[parent] = objects
+        self._inherited[row["parent"]] = objects
         return objects
 
     def origin(self, row: Row) -> str:
@@ -237,9 +281,34 @@ def _chosen(names: tuple[str, ...], is_volume: bool) -> tuple[tuple[str, Render]
     return tuple(chosen)
 
 
+def names_in(extra: Mapping[str, Any], key: str, absent: list[str] | None) -> list[str] | None:
+    """A list of names in a query's `extra`; null stays None.
+
+    Raises:
+        ValidationErrors: it is something else.
+    """
+    names = extra.get(key, absent)
+    if names is not None and not isinstance(names, (list, tuple)):
+        raise invalid(f"options.extra.{key}", "Input should be a valid list")
+    return None if names is None else [str(name) for name in names]
+
+
+_SNAPSHOT_KEYS = ("pool", "name", "type", "snapshot_name", "dataset", "id", "createtxg")
+
+
 def dataset_entries(ctx: Ctx, rows: Sequence[Row], extra: Mapping[str, Any]) -> list[Entry]:
     """The entries of rows of table `dataset`."""
-    return Builder(ctx.db, extra).entries(rows)
+    if not extra.get("snapshots"):
+        return Builder(ctx.db, extra).entries(rows)
+    properties = names_in(extra, "snapshots_properties", [])
+    keys = _SNAPSHOT_KEYS if properties == [] else (*_SNAPSHOT_KEYS, "properties")
+
+    def list_snapshots(row: Row) -> list[Entry]:
+        found = ctx.db.rows("select * from snapshot where dataset = ? order by createtxg, pk", (row["pk"],))
+        entries = snapshot_entries(ctx, found, {"properties": properties})
+        return [{key: entry[key] for key in keys} for entry in entries]
+
+    return Builder(ctx.db, extra, list_snapshots=list_snapshots).entries(rows)
 
 
 def _special(field: str, op: str, value: Any, extra: Mapping[str, Any]) -> Condition | None:
@@ -253,7 +322,7 @@ def _special(field: str, op: str, value: Any, extra: Mapping[str, Any]) -> Condi
     if len(path) != 3 or path[0] != "user_properties" or path[2] not in {"value", "rawvalue", "parsed"}:
         return None
     key = path[1]
-    if op != "=" or not isinstance(value, str) or key == "*" or key.startswith(RESERVED_PREFIXES):
+    if op != "=" or not isinstance(value, str) or key == "*" or key in COMMENTS_BY_ZFS_NAME:
         return None
     return "pk in (select dataset from dataset_property where key = ? and value = ?)", [key, value]
 
@@ -265,3 +334,19 @@ DATASETS = Source(
     entries=dataset_entries,
     special=_special,
 )
+
+_INTERNAL_ONES = f"select pk from dataset where {INTERNAL_SQL}"  # noqa: S608 - a constant
+
+
+def query_source(ctx: Ctx, filters: Sequence[Any], extra: Mapping[str, Any]) -> Source:
+    """What a query goes through: all datasets but those that TrueNAS keeps for itself.
+
+    Filters see every dataset. Without them, `flat: false` shows the pools' root datasets only, with the others nested
+    in `children`, and so does `retrieve_children: false`, which does not look below them.
+    """
+    conditions: list[Condition] = []
+    if ctx.db.value(f"{_INTERNAL_ONES} limit 1") is not None:  # hardly ever, and the index on them knows
+        conditions.append((f"pk not in ({_INTERNAL_ONES})", []))
+    if not filters and (extra.get("flat", True) is False or extra.get("retrieve_children", True) is False):
+        conditions.append(("parent is null", []))
+    return replace(DATASETS, scope=lambda _: conditions) if conditions else DATASETS

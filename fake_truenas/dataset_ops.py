@@ -11,8 +11,8 @@ import orjson
 
 from fake_truenas import space, zfs
 from fake_truenas.context import Ctx
-from fake_truenas.errors import CallError
-from fake_truenas.store import Row
+from fake_truenas.errors import CallError, invalid
+from fake_truenas.store import Row, Store
 
 EBUSY = 16
 ENOTEMPTY = 39
@@ -74,39 +74,97 @@ def insert(ctx: Ctx, new: NewDataset, parent: Row, txg: int) -> int:
     return pk
 
 
-def destroy(ctx: Ctx, top: Row, *, recursive: bool) -> None:
+def tree(db: Store, top: Row) -> list[Row]:
+    """A dataset and everything below it; parents come before their children."""
+    below = db.rows(
+        "select * from dataset where name > ? and name < ? order by name", space.descendants_range(top["name"])
+    )
+    return [top, *below]
+
+
+def busy_names(ctx: Ctx, rows: Sequence[Row]) -> frozenset[str]:
+    """Which of these datasets something uses now."""
+    return frozenset(row["name"] for row in rows if any(hook.busy(ctx, row["name"]) for hook in ctx.nas.hooks))
+
+
+def destroy(ctx: Ctx, top: Row, *, recursive: bool, in_use: frozenset[str] = frozenset()) -> None:
     """Destroy a dataset, with everything below it if `recursive`. Refuses as zfs destroy (-r) of OpenZFS does.
 
+    Of a pool's root only what is below it goes, and its snapshots. TrueNAS 26 takes clones elsewhere along, with all
+    below them and their clones, and releases holds.
+
+    Args:
+        ctx: the call.
+        top: the dataset's row.
+        recursive: whether children and snapshots go too.
+        in_use: names of datasets that are busy although nothing shows it any more.
+
     Raises:
-        CallError: ENOTEMPTY for child datasets, EFAULT for snapshots or dependent clones, EBUSY if something uses it.
+        CallError: EFAULT for snapshots, dependent clones or a pool; EBUSY if something uses it or holds a snapshot.
     """
-    db, name = ctx.db, top["name"]
+    takes_clones = recursive and ctx.nas.persona.recursive_delete_takes_clones
+    _refuse_root(ctx, top, recursive=recursive)
     kind = "volume" if top["type"] == "VOLUME" else "filesystem"
-    failed = f"Failed to delete dataset: cannot destroy '{name}'"
-    if top["parent"] is None:
-        raise CallError(f"{failed}: operation does not apply to pools\nuse 'zpool destroy {name}' to destroy the pool")
-    doomed = [
-        top,
-        *db.rows("select * from dataset where name > ? and name < ? order by name", space.descendants_range(name)),
-    ]
-    if len(doomed) > 1 and not recursive:
+    failed = f"Failed to delete dataset: cannot destroy '{top['name']}'"
+    family = tree(ctx.db, top)
+    if len(family) > 1 and not recursive:
         raise CallError(f"{failed}: {kind} has children", ENOTEMPTY)
-    snapshots = [
-        snapshot
-        for row in doomed
-        for snapshot in db.rows("select * from snapshot where dataset = ? order by createtxg, pk", (row["pk"],))
-    ]
+    doomed, snapshots = _with_clones(ctx, family) if takes_clones else (family, _snapshots(ctx, family))
     if snapshots and not recursive:
         listed = "\n".join(snapshot["name"] for snapshot in snapshots)
         raise CallError(f"{failed}: {kind} has children\nuse '-r' to destroy the following datasets:\n{listed}")
-    _refuse_dependents(ctx, doomed, snapshots, f"{failed}: {kind}")
-    for row in doomed:
-        if any(hook.busy(ctx, row["name"]) for hook in ctx.nas.hooks):
-            raise CallError(f"Failed to delete dataset: cannot destroy '{row['name']}': dataset is busy", EBUSY)
-    _remove(ctx, doomed, snapshots)
-    space.move_charge(db, -zfs.charged_bytes(top), top["parent"])
-    space.allocate(db, top["pool"], -sum(row["head"] + row["snaps"] for row in doomed))
-    _destroy_deferred(ctx, doomed)
+    gone = [row for row in doomed if row["parent"] is not None]
+    if not takes_clones:
+        _refuse_dependents(ctx, gone, snapshots, f"{failed}: {kind}")
+    _refuse_busy(ctx, top, gone, in_use)
+    _remove(ctx, gone, snapshots)
+    if len(gone) < len(doomed):
+        space.change(ctx.db, top["pk"], checked=False, snaps=-top["snaps"])
+    pks = {row["pk"] for row in gone}
+    for row in gone:
+        if row["parent"] not in pks:
+            space.move_charge(ctx.db, -zfs.charged_bytes(row), row["parent"])
+    space.allocate(ctx.db, top["pool"], -sum(row["head"] + row["snaps"] for row in gone))
+    _destroy_deferred(ctx, gone)
+
+
+def _refuse_root(ctx: Ctx, top: Row, *, recursive: bool) -> None:
+    name = top["name"]
+    if top["parent"] is not None:
+        return
+    if ctx.nas.persona.at_least("26.0"):
+        raise invalid("zfs.resource.destroy", "Destroying the root filesystem is not allowed.")
+    if not recursive:
+        raise CallError(
+            f"Failed to delete dataset: cannot destroy '{name}': operation does not apply to pools\n"
+            f"use 'zfs destroy -r {name}' to destroy all datasets in the pool\n"
+            f"use 'zpool destroy {name}' to destroy the pool itself"
+        )
+
+
+def _snapshots(ctx: Ctx, doomed: Sequence[Row]) -> list[Row]:
+    return [
+        snapshot
+        for row in doomed
+        for snapshot in ctx.db.rows("select * from snapshot where dataset = ? order by createtxg, pk", (row["pk"],))
+    ]
+
+
+def _with_clones(ctx: Ctx, family: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """What goes with a tree if clones go too: the datasets and all their snapshots."""
+    doomed = {row["pk"]: row for row in family}
+    snapshots: list[Row] = []
+    waiting = list(family)
+    while waiting:
+        found = _snapshots(ctx, waiting)
+        snapshots += found
+        waiting = []
+        for snapshot in found:
+            for clone in ctx.db.rows("select * from dataset where origin = ? order by name", (snapshot["pk"],)):
+                more = [row for row in tree(ctx.db, clone) if row["pk"] not in doomed]
+                doomed.update((row["pk"], row) for row in more)
+                waiting += more
+    return sorted(doomed.values(), key=lambda row: str(row["name"])), snapshots
 
 
 def _refuse_dependents(ctx: Ctx, doomed: Sequence[Row], snapshots: Sequence[Row], failed: str) -> None:
@@ -117,10 +175,21 @@ def _refuse_dependents(ctx: Ctx, doomed: Sequence[Row], snapshots: Sequence[Row]
         if outside:
             listed = "\n".join(outside)
             raise CallError(f"{failed} has dependent clones\nuse '-R' to destroy the following datasets:\n{listed}")
+    for snapshot in snapshots:
         if ctx.db.value("select 1 from snapshot_hold where snapshot = ?", (snapshot["pk"],)):
             raise CallError(
                 f"Failed to delete dataset: cannot destroy snapshot {snapshot['name']}: dataset is busy", EBUSY
             )
+
+
+def _refuse_busy(ctx: Ctx, top: Row, doomed: Sequence[Row], in_use: frozenset[str]) -> None:
+    busy = in_use | busy_names(ctx, doomed)
+    for row in doomed:
+        if row["name"] not in busy:
+            continue
+        if zfs.is_at_or_under(row["name"], top["name"]):
+            raise CallError(f"Failed to delete dataset: cannot destroy '{row['name']}': dataset is busy", EBUSY)
+        raise CallError(f"Failed to destroy '{top['name']}' There are clones ({row['name']})", EBUSY)
 
 
 def _remove(ctx: Ctx, doomed: Sequence[Row], snapshots: Sequence[Row]) -> None:
@@ -131,10 +200,10 @@ def _remove(ctx: Ctx, doomed: Sequence[Row], snapshots: Sequence[Row]) -> None:
     for snapshot in snapshots:
         for hook in ctx.nas.hooks:
             hook.snapshot_deleted(ctx, snapshot["dataset"], snapshot["pk"])
-    if len(doomed) > 1:  # clones inside of the tree must not keep its snapshots
-        db.run_many(
-            "update dataset set origin = null where pk = ? and origin is not null", [(row["pk"],) for row in doomed]
-        )
+    # Clones inside of what goes must not keep its snapshots.
+    db.run_many(
+        "update dataset set origin = null where pk = ? and origin is not null", [(row["pk"],) for row in doomed]
+    )
     if snapshots:
         db.run_many("delete from snapshot where pk = ?", [(snapshot["pk"],) for snapshot in snapshots])
     for row in reversed(doomed):
@@ -194,7 +263,8 @@ def promote(ctx: Ctx, clone: Row) -> None:
     """Make a clone independent of its origin, which becomes a clone of it.
 
     Raises:
-        CallError: EBADMSG if it is not a clone, EEXIST if snapshot names collide.
+        CallError: EBADMSG if it is not a clone, EEXIST if snapshot names collide, EFAULT where the clone's place has
+            too little space.
     """
     db = ctx.db
     if clone["origin"] is None:
@@ -221,7 +291,10 @@ def promote(ctx: Ctx, clone: Row) -> None:
     shared = max(0, min(origin["referenced"], source["head"] - source["uniq"]))
     held = sum(snapshot["uniq"] for snapshot in moved)
     space.change(db, source["pk"], checked=False, head=-shared, snaps=-held)
-    space.change(db, clone["pk"], checked=False, head=shared, snaps=held)
+    try:
+        space.change(db, clone["pk"], head=shared, snaps=held)
+    except zfs.OutOfSpaceError:
+        raise CallError(f"Failed to promote dataset: cannot promote '{clone['name']}': out of space") from None
     for hook in ctx.nas.hooks:
         hook.promoted(ctx, clone["pk"], source["pk"], [snapshot["pk"] for snapshot in moved])
 
@@ -229,32 +302,31 @@ def promote(ctx: Ctx, clone: Row) -> None:
 def rename(ctx: Ctx, row: Row, new_name: str, parent: Row) -> None:
     """Give a dataset and all below it another name, perhaps under another parent of the same pool.
 
+    As on the real system nobody is told: there are no events, and shares keep the old path.
+
     Raises:
-        CallError: EBUSY if something uses it; a dataset or snapshot below would have too long a name.
+        CallError: EBUSY if something uses it; a dataset or snapshot below would have too long a name; too little
+            space below the new parent.
     """
     db, old = ctx.db, row["name"]
-    tree = [
-        row,
-        *db.rows("select * from dataset where name > ? and name < ? order by name", space.descendants_range(old)),
-    ]
-    for one in tree:
-        if _longest_name(ctx, one) + len(new_name) - len(old) > zfs.MAX_NAME:
-            raise CallError(f"Failed to rename dataset: cannot rename '{old}': dataset name is too long")
-        if any(hook.busy(ctx, one["name"]) for hook in ctx.nas.hooks):
-            raise CallError(f"Failed to rename dataset: cannot rename '{one['name']}': dataset is busy", EBUSY)
-    charged = zfs.charged_bytes(row)
+    family = tree(db, row)
+    failed = "Failed to rename dataset: cannot rename"
+    if any(_longest_name(ctx, one) + len(new_name) - len(old) > zfs.MAX_NAME for one in family):
+        raise CallError(f"{failed} '{old}': dataset name is too long")
+    busy = sorted(busy_names(ctx, family))
+    if busy:
+        raise CallError(f"{failed} '{busy[0]}': dataset is busy", EBUSY)
     if parent["pk"] != row["parent"]:
-        space.move_charge(db, -charged, row["parent"])
-        db.run("update dataset set parent = ? where pk = ?", (parent["pk"], row["pk"]))
-        space.move_charge(db, charged, parent["pk"])
-    for one in tree:
+        try:
+            space.move(db, row, parent)
+        except zfs.OutOfSpaceError:
+            raise CallError(f"{failed} '{old}': out of space") from None
+    for one in family:
         name = new_name + one["name"][len(old) :]
         db.run("update dataset set name = ? where pk = ?", (name, one["pk"]))
         db.run("update snapshot set dataset_name = ?1, name = ?1 || '@' || short where dataset = ?2", (name, one["pk"]))
         for hook in ctx.nas.hooks:
             hook.dataset_renamed(ctx, one["pk"], one["name"], name)
-        ctx.emit(COLLECTION, "removed", one["name"])
-        ctx.emit(COLLECTION, "added", name)
     if parent["pk"] != row["parent"]:
         space.reinherit(db, new_name, parent["pk"])
 

@@ -1,4 +1,6 @@
-"""Directories inside file systems: which there are, who owns them and who may use them. There are no files.
+"""Directories inside file systems: which there are, who owns them and who may use them.
+
+The only files are those that extents and namespaces show (`fake_truenas.files`): they have a size and no content.
 
 A row belongs to a dataset, not to its name, so renaming costs nothing. `snapshot` 0 are the present directories; a
 snapshot gets a copy of them, and clones, rollback and promotion start from that copy. The root of a file system has a
@@ -16,6 +18,7 @@ from fake_truenas import acls
 from fake_truenas.context import Ctx
 from fake_truenas.dataset_entries import Builder
 from fake_truenas.errors import CallError, Unexpected
+from fake_truenas.plan import prefix_range
 from fake_truenas.registry import DatasetHooks
 from fake_truenas.store import Row
 from fake_truenas.volumes import mountpoint
@@ -27,7 +30,7 @@ _ENAMETOOLONG = 36
 _LONGEST_COMPONENT = 255
 _ROOT_INODE = 34
 _FIRST_INODE = 128
-_COLUMNS = "parent, name, inode, mode, uid, gid, acl, aclflags, atime, mtime, ctime, btime"
+_COLUMNS = "parent, name, inode, mode, uid, gid, acl, aclflags, atime, mtime, ctime, btime, size_bytes"
 
 TABLES = """
 create table directory (
@@ -45,6 +48,7 @@ create table directory (
     mtime real not null,
     ctime real not null,
     btime real not null,
+    size_bytes integer,
     primary key (dataset, snapshot, parent, name)
 ) without rowid;
 create index directory_inode on directory (dataset, snapshot, inode);
@@ -55,7 +59,7 @@ NO_FLAGS = {"autoinherit": False, "protected": False, "defaulted": False}
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """One directory.
+    """One directory, or a file.
 
     Attributes:
         dataset: the row of its file system; None for the directory that the pools are mounted in.
@@ -66,6 +70,7 @@ class Directory:
         acl: entries in full form, None where the bits say it all.
         aclflags: NFSv4.1 flags.
         atime, mtime, ctime, btime: seconds since the epoch.
+        size_bytes: of a file; None for a directory.
     """
 
     dataset: Row | None
@@ -80,6 +85,12 @@ class Directory:
     mtime: float
     ctime: float
     btime: float
+    size_bytes: int | None = None
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file."""
+        return self.size_bytes is not None
 
     @property
     def path(self) -> str:
@@ -108,7 +119,7 @@ def normalized(path: str) -> str:
 
 
 def find(ctx: Ctx, path: str) -> Directory | None:
-    """The directory at an absolute path, or None. Nothing outside of the pools exists.
+    """The directory or file at an absolute path, or None. Nothing outside of the pools exists.
 
     Raises:
         CallError: EINVAL, the path is not absolute.
@@ -168,6 +179,7 @@ def _load(dataset: Row, row: Row) -> Directory:
         mtime=row["mtime"],
         ctime=row["ctime"],
         btime=row["btime"],
+        size_bytes=row["size_bytes"],
     )
 
 
@@ -176,32 +188,44 @@ def save(ctx: Ctx, directory: Directory) -> None:
     assert directory.dataset is not None  # noqa: S101 - callers refuse the directory of the pools
     parent, _, name = directory.inside.rpartition("/")
     ctx.db.run(
-        f"insert or replace into directory (dataset, {_COLUMNS}) values ({', '.join('?' * 13)})",  # noqa: S608
+        f"insert or replace into directory (dataset, {_COLUMNS}) values ({', '.join('?' * 14)})",  # noqa: S608
         (
             directory.dataset["pk"], parent, name, directory.inode, directory.mode, directory.uid, directory.gid,
             None if directory.acl is None else orjson.dumps(directory.acl).decode(),
             orjson.dumps(directory.aclflags).decode(),
-            directory.atime, directory.mtime, directory.ctime, directory.btime,
+            directory.atime, directory.mtime, directory.ctime, directory.btime, directory.size_bytes,
         ),
     )  # fmt: skip
 
 
-def make(ctx: Ctx, parent: Directory, name: str, mode: int, acl: list[acls.Ace] | None) -> Directory:
-    """Add a directory to another; owned by root."""
+def make(
+    ctx: Ctx, parent: Directory, name: str, mode: int, acl: list[acls.Ace] | None, size_bytes: int | None = None
+) -> Directory:
+    """Add a directory, or a file of a size, to a directory; owned by root."""
     assert parent.dataset is not None  # noqa: S101 - as above
     highest = ctx.db.value(
         "select max(inode) from directory where dataset = ? and snapshot = 0", (parent.dataset["pk"],)
     )
     inode, now = max(_FIRST_INODE, (highest or 0) + 1), ctx.now()
     inside = f"{parent.inside}/{name}" if parent.inside else name
-    made = Directory(parent.dataset, inside, inode, mode, 0, 0, acl, NO_FLAGS, now, now, now, now)
+    made = Directory(parent.dataset, inside, inode, mode, 0, 0, acl, NO_FLAGS, now, now, now, now, size_bytes)
     save(ctx, made)
     save(ctx, replace(parent, mtime=now, ctime=now))
     return made
 
 
+def unlink(ctx: Ctx, file: Directory) -> None:
+    """Take a file out of its directory."""
+    assert file.dataset is not None  # noqa: S101 - files are in file systems
+    parent, _, name = file.inside.rpartition("/")
+    ctx.db.run(
+        "delete from directory where dataset = ? and snapshot = 0 and parent = ? and name = ?",
+        (file.dataset["pk"], parent, name),
+    )
+
+
 def children(ctx: Ctx, directory: Directory) -> list[Directory]:
-    """What a directory lists, by name: directories in it, and file systems mounted on one."""
+    """What a directory lists, by name: directories and files in it, and file systems mounted on one."""
     found: dict[str, Directory] = {}
     dataset = directory.dataset
     if dataset is None:
@@ -222,6 +246,12 @@ def children(ctx: Ctx, directory: Directory) -> list[Directory]:
 
 def _mounted(ctx: Ctx, dataset: Row) -> list[Row]:
     return ctx.db.rows("select * from dataset where parent = ? and type = 'FILESYSTEM' order by name", (dataset["pk"],))
+
+
+def mounted_below(ctx: Ctx, dataset: Row) -> list[Row]:
+    """The file systems mounted below another one's mount point, at any depth, by name."""
+    condition, args = prefix_range("name", dataset["name"] + "/")
+    return ctx.db.rows(f"select * from dataset where {condition} and type = 'FILESYSTEM' order by name", args)  # noqa: S608
 
 
 def count_children(ctx: Ctx, directory: Directory) -> int:
@@ -296,6 +326,12 @@ class DirectoryHooks(DatasetHooks):
         """Return to the snapshot's."""
         _forget(ctx, dataset_pk, 0)
         _copy(ctx, (dataset_pk, snapshot_pk), (dataset_pk, 0))
+
+    def received(self, ctx: Ctx, dataset_pk: int, snapshot_pk: int, base_pk: int | None) -> None:  # noqa: ARG002
+        """Have the snapshot's."""
+        source = ctx.db.value("select dataset from snapshot where pk = ?", (snapshot_pk,))
+        _forget(ctx, dataset_pk, 0)
+        _copy(ctx, (source, snapshot_pk), (dataset_pk, 0))
 
     def promoted(self, ctx: Ctx, clone_pk: int, origin_dataset_pk: int, snapshot_pks: Sequence[int]) -> None:
         """The snapshots are the clone's now."""

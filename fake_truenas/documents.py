@@ -17,7 +17,7 @@ import orjson
 from fake_truenas.context import Ctx
 from fake_truenas.crud import Entries, Entry, Source, add_queries, get_entry
 from fake_truenas.errors import Invalid, ValidationErrors
-from fake_truenas.plan import Column
+from fake_truenas.plan import Column, prefix_range
 from fake_truenas.registry import Namespace
 from fake_truenas.schema import Field, Int, Obj
 from fake_truenas.store import Row, Store
@@ -95,6 +95,16 @@ class Documents:
         sql = f"select id, doc from {self.table} where {where or '1'} order by id"  # noqa: S608
         return [load(row) for row in db.rows(sql, tuple(columns.values())) if row["id"] != but]
 
+    def below(self, db: Store, column: str, path: str) -> list[Entry]:
+        """The documents whose column is the path or one below it, in the order of ids."""
+        condition, args = prefix_range(f'"{column}"', path + "/")
+        rows = db.rows(
+            f'select id, doc from {self.table} where "{column}" = ?'  # noqa: S608
+            f" union all select id, doc from {self.table} where {condition} order by id",
+            (path, *args),
+        )
+        return [load(row) for row in rows]
+
     def get(self, db: Store, row_id: int) -> Entry | None:
         """The document with its id, or None."""
         row = db.one(f"select id, doc from {self.table} where id = ?", (row_id,))  # noqa: S608
@@ -140,8 +150,6 @@ class Documents:
 Clean = Callable[[Ctx, Entry, Entry | None, Problems], Entry]
 """(ctx, new document, old entry or None for a create, problems) to the document to store."""
 
-Redact = Callable[[Entry], Entry]
-
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -158,7 +166,6 @@ class Rules:
         aliases: further filter names for columns.
         removed: called before a row goes, with the entry and the further arguments of delete.
         delete_params: further parameters of delete.
-        announced: what subscribers see of an entry.
     """
 
     type_name: str
@@ -171,7 +178,6 @@ class Rules:
     aliases: Mapping[str, str] | None = None
     removed: Callable[..., None] | None = None
     delete_params: tuple[Field, ...] = ()
-    announced: Redact | None = None
 
 
 def add_crud(namespace: Namespace, documents: Documents, rules: Rules) -> Source:
@@ -184,14 +190,16 @@ def add_crud(namespace: Namespace, documents: Documents, rules: Rules) -> Source
 
     @namespace.method("create", Field(create_name, rules.create))
     def create(ctx: Ctx, data: Entry) -> Entry:
+        """Make one; gives its entry."""
         problems = Problems(f"{rules.schema}_create")
         doc = rules.clean(ctx, data, None, problems)
         problems.check()
         row_id = documents.insert(ctx.db, doc)
-        return _announce(ctx, namespace, source, rules, "added", row_id)
+        return _announce(ctx, namespace, source, "added", row_id)
 
     @namespace.method("update", Field("id", Int()), Field(update_name, rules.update or rules.create.patch()))
     def update(ctx: Ctx, row_id: int, data: Entry) -> Entry:
+        """Change the fields that are given; gives the whole entry."""
         old = get_entry(ctx, source, row_id)
         stored = documents.get(ctx.db, row_id)
         assert stored is not None  # noqa: S101 - get_entry has just found it
@@ -200,10 +208,11 @@ def add_crud(namespace: Namespace, documents: Documents, rules: Rules) -> Source
         doc = rules.clean(ctx, {**stored, **data}, old, problems)
         problems.check()
         documents.update(ctx.db, row_id, doc)
-        return _announce(ctx, namespace, source, rules, "changed", row_id)
+        return _announce(ctx, namespace, source, "changed", row_id)
 
     @namespace.method("delete", Field("id", Int()), *rules.delete_params)
     def delete(ctx: Ctx, row_id: int, *options: Any) -> bool:
+        """Remove one; gives true."""
         entry = get_entry(ctx, source, row_id)
         if rules.removed is not None:
             rules.removed(ctx, entry, *options)
@@ -224,9 +233,9 @@ def load(row: Row) -> Entry:
     return {"id": row["id"], **orjson.loads(row["doc"])}
 
 
-def _announce(ctx: Ctx, namespace: Namespace, source: Source, rules: Rules, msg: str, row_id: int) -> Entry:
+def _announce(ctx: Ctx, namespace: Namespace, source: Source, msg: str, row_id: int) -> Entry:
     entry = get_entry(ctx, source, row_id)
-    ctx.emit(f"{namespace.name}.query", msg, row_id, rules.announced(entry) if rules.announced else entry)
+    ctx.emit(f"{namespace.name}.query", msg, row_id, entry)
     return entry
 
 

@@ -2,12 +2,14 @@
 
 ApiError
 ├── CallError          -32001: every refusal that is not a validation error; carries an errno
-├── ValidationErrors   -32602: every refused parameter, and also "does not exist" of most namespaces
-├── MatchNotFound      -32001: a query with `get` found no row
+│   ├── MatchNotFound  a query with `get` found no row
+│   └── Unexpected     a defect of the server: errno 22, and its own text
+├── ValidationErrors   -32602: every refused parameter
+│   └── InstanceNotFound  "does not exist", of most namespaces
 ├── MethodNotFound     -32601
 └── TooManyCalls       -32000
 
-All of them mean that the call changed nothing: its transaction is rolled back.
+All of them mean that the call changed nothing: its transaction is rolled back, but for what `Ctx.keep` committed.
 Source: TrueNAS API 25.10, JSON-RPC errors.
 """
 
@@ -15,6 +17,9 @@ import errno as _errno
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from fake_truenas import traces
+
+ENOMETHOD = 201
 ENOTAUTHENTICATED = 207
 
 _PRIVATE_NAMES = {
@@ -42,9 +47,25 @@ class ApiError(Exception):
     code = -32603
     message = "Internal error"
 
-    def data(self) -> dict[str, Any] | None:
+    def data(self, *, py_exceptions: bool = False) -> dict[str, Any] | None:  # noqa: ARG002 - for overriding
         """The `data` member of the error object; None leaves it out."""
         return None
+
+    @property
+    def cause(self) -> BaseException:
+        """What the trace is about."""
+        return self
+
+    def _data(self, errno: int, reason: str, extra: Any, py_exceptions: bool) -> dict[str, Any]:
+        data = {
+            "error": errno,
+            "errname": errname(errno),
+            "reason": reason,
+            "trace": traces.trace(self.cause),
+            "extra": extra,
+        }
+        pickled = traces.py_exception(self.cause, errno, reason) if py_exceptions else None
+        return data if pickled is None else {**data, "py_exception": pickled}
 
 
 class CallError(ApiError):
@@ -70,15 +91,9 @@ class CallError(ApiError):
         """`[ERRNAME] text`, as `data.reason` carries it."""
         return f"[{errname(self.errno)}] {self.text}"
 
-    def data(self) -> dict[str, Any]:
+    def data(self, *, py_exceptions: bool = False) -> dict[str, Any]:
         """The error object's `data`."""
-        return {
-            "error": self.errno,
-            "errname": errname(self.errno),
-            "reason": self.reason,
-            "trace": _trace(self),
-            "extra": self.extra,
-        }
+        return self._data(self.errno, self.reason, self.extra, py_exceptions)
 
 
 class MatchNotFound(CallError):
@@ -97,7 +112,13 @@ class Unexpected(CallError):
     """A defect of the server: answered as the real one answers any unexpected exception, errno 22 and its text."""
 
     def __init__(self, cause: BaseException) -> None:
-        super().__init__(str(cause) or type(cause).__name__, _errno.EINVAL)
+        super().__init__(str(cause) or repr(cause), _errno.EINVAL)
+        self._cause = cause
+
+    @property
+    def cause(self) -> BaseException:
+        """The unexpected exception itself."""
+        return self._cause
 
     @property
     def reason(self) -> str:
@@ -128,15 +149,21 @@ class ValidationErrors(ApiError):
         """One newline-terminated line per item."""
         return "".join(f"[{errname(item.errno)}] {item.attribute}: {item.text}\n" for item in self.items)
 
-    def data(self) -> dict[str, Any]:
+    def data(self, *, py_exceptions: bool = False) -> dict[str, Any]:
         """The error object's `data`."""
-        return {
-            "error": _errno.EINVAL,
-            "errname": "EINVAL",
-            "reason": self.reason,
-            "trace": _trace(self),
-            "extra": [list(item) for item in self.items],
-        }
+        return self._data(_errno.EINVAL, self.reason, [list(item) for item in self.items], py_exceptions)
+
+
+class InstanceNotFound(ValidationErrors):
+    """There is no such row or job. Being a single refusal, its reason is not ended by a newline."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__([Invalid(None, text, _errno.ENOENT)])
+
+    @property
+    def reason(self) -> str:
+        """`[ENOENT] None: text`."""
+        return super().reason.rstrip("\n")
 
 
 def invalid(attribute: str | None, text: str, errno: int = _errno.EINVAL) -> ValidationErrors:
@@ -146,7 +173,7 @@ def invalid(attribute: str | None, text: str, errno: int = _errno.EINVAL) -> Val
 
 def does_not_exist(type_name: str, key: object) -> ValidationErrors:
     """What get_instance, update and delete answer for an unknown id, for example of type "SharingNFS"."""
-    return ValidationErrors([Invalid(None, f"{type_name} {key} does not exist", _errno.ENOENT)])
+    return InstanceNotFound(f"{type_name} {key} does not exist")
 
 
 class MethodNotFound(ApiError):
@@ -161,8 +188,3 @@ class TooManyCalls(ApiError):
 
     code = -32000
     message = "Maximum number of concurrent calls (20) has exceeded"
-
-
-def _trace(error: BaseException) -> dict[str, Any]:
-    # Clients require the key; the frames of a simulated server would mean nothing to them.
-    return {"class": type(error).__name__, "frames": [], "formatted": str(error), "repr": repr(error)}

@@ -6,25 +6,30 @@ import logging
 import random
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ssl import SSLContext
 from typing import TYPE_CHECKING, Any, Final
 
-from fake_truenas import pools, tables
+from fake_truenas import api_keys, pools, tables
+from fake_truenas.assurance import LEVELS
 from fake_truenas.config import NasConfig
 from fake_truenas.context import Ctx
-from fake_truenas.credentials import Token, Tokens
+from fake_truenas.credentials import Credentials, Tokens
 from fake_truenas.errors import ENOTAUTHENTICATED, CallError, MethodNotFound
 from fake_truenas.events import Events
-from fake_truenas.jobs import Jobs
+from fake_truenas.jobs import JobRun, Jobs
+from fake_truenas.latency import resolve
 from fake_truenas.methods import default_registry
 from fake_truenas.persona import persona
 from fake_truenas.rate_limit import RateLimiter
 from fake_truenas.registry import DatasetHooks, Method, Registry
+from fake_truenas.roles import may_call
 from fake_truenas.session import Session
 from fake_truenas.store import Store
 
 if TYPE_CHECKING:
-    from fake_truenas.server import Connection, Server
+    from fake_truenas.connection import Connection
+    from fake_truenas.server import Server
 
 logger = logging.getLogger(__name__)
 
@@ -53,10 +58,24 @@ class Call:
     """
 
     method: str
-    params: list[Any]
+    params: list[Any] = field(repr=False)
     request_id: Any
     session: Session
     connection: "Connection"
+
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """What an interceptor returns to have the reply sent in its own way.
+
+    Attributes:
+        outcome: the result, or the error to answer with.
+        send: gets the encoded reply and the function that writes a text frame: it may write it changed, later, more
+            than once, or not at all.
+    """
+
+    outcome: Any
+    send: Callable[[bytes, Callable[[bytes], None]], None]
 
 
 Proceed = Callable[[], Awaitable[Any]]
@@ -65,11 +84,9 @@ Proceed = Callable[[], Awaitable[Any]]
 Intercept = Callable[[Call, Proceed], Awaitable[Any]]
 """The one hook for faults, around every call that arrives over a connection.
 
-What it returns is the reply's result. It may wait before or after `await proceed()`, raise an ApiError without
-calling it (refused, no
-effect) or after it (refused, but the effect is there), return NO_REPLY, or cut the connection. When the connection
-ends while it
-waits, it goes on to its end; only closing the NAS cancels it.
+What it returns is the reply's result. It may wait before or after `await proceed()`, raise an ApiError without calling
+it (refused, no effect) or after it (refused, but the effect is there), return NO_REPLY or `Shaped`, or cut the
+connection. When the connection ends while it waits, it goes on to its end; only closing the NAS cancels it.
 """
 
 
@@ -82,9 +99,11 @@ class Nas:
         clock: gives seconds since the epoch.
         intercept: hook for faults, see `Intercept`.
         registry: the methods served; all of `fake_truenas.methods` by default.
+        store: what a crashed NAS left behind (`Nas.crash`); a new one, or that of the data directory, by default.
 
     Raises:
         StoreError: the data directory is in use, or of another version, or has other pools.
+        UnknownMethod: a rule of `config.latency` is for methods that this release does not have.
     """
 
     def __init__(
@@ -95,6 +114,7 @@ class Nas:
         clock: Callable[[], float],
         intercept: Intercept | None = None,
         registry: Registry | None = None,
+        store: Store | None = None,
     ) -> None:
         self.config = config
         self.rng = rng
@@ -109,23 +129,34 @@ class Nas:
         self.jobs = Jobs(self)
         self.sessions: dict[str, Session] = {}
         self.tokens = Tokens(rng)
+        self.accounts = config.make_accounts()
+        self.level = LEVELS[config.authenticator_level]
         self.servers: list[Server] = []
+        self._latency = resolve(config.latency, self.registry.methods)
         self._rate_limiter = RateLimiter(config.rate_limit) if config.rate_limit is not None else None
-        self.db = Store([tables.TABLES, *self.registry.tables], config.data_dir)
+        all_tables = [tables.TABLES, api_keys.TABLES, *self.registry.tables]
+        self.db = Store(all_tables, config.data_dir) if store is None else store
         try:
             with self.db.transaction():
                 pools.ensure(self.db, config.pools, rng, clock())
+                api_keys.ensure_configured(
+                    self.db, rng, text=config.api_key, username=config.username, now=clock(),
+                    with_verifier=self.persona.scram,
+                )  # fmt: skip
         except BaseException:
             self.db.close()
             raise
         self._inside = Session("inside")
         self._inside.username = "root"
 
-    async def serve(self, host: str, port: int) -> "Server":
-        """Listen for websocket connections; port 0 takes a free one."""
+    async def serve(self, host: str, port: int, ssl: SSLContext | None = None) -> "Server":
+        """Listen for websocket connections, with `ssl` over TLS; port 0 takes a free one.
+
+        May be called more than once, for one NAS on several ports.
+        """
         from fake_truenas.server import Server  # noqa: PLC0415 - a NAS called directly needs no network code
 
-        server = await Server.start(self, host, port)
+        server = await Server.start(self, host, port, ssl)
         self.servers.append(server)
         return server
 
@@ -133,6 +164,12 @@ class Nas:
         """Close the store and end the jobs; close the servers first. May be called twice."""
         self.jobs.close()
         self.db.close()
+
+    def crash(self) -> Store:
+        """End without a goodbye: jobs and sessions are gone; gives what was committed, for the NAS that comes next."""
+        self.jobs.close()
+        self.db.rollback()
+        return self.db
 
     def new_uuid(self) -> str:
         """A random uuid from the NAS's own source."""
@@ -145,9 +182,9 @@ class Nas:
         return session
 
     def end_session(self, session: Session) -> None:
-        """The connection is gone: forget its subscriptions. Calls that run complete, still logged in."""
+        """The connection is gone: forget its login and subscriptions. Calls that run complete, still logged in."""
         self.events.drop(session)
-        self._end_token(session)
+        self._end_login(session)
         session.connection = None
         self.sessions.pop(session.id, None)
 
@@ -156,15 +193,38 @@ class Nas:
         for session in self.sessions.values():
             self.log_out(session)
 
+    def end_logins_by_key(self, key_id: int) -> None:
+        """An API key is no longer good: log out who came in by it, or by a token made by them, and end such tokens."""
+
+        def by_key(credentials: Credentials) -> bool:
+            key = credentials.root.api_key
+            return key is not None and key.id == key_id
+
+        self.tokens.revoke(by_key)
+        for session in self.sessions.values():
+            if session.credentials is not None and by_key(session.credentials):
+                self.log_out(session)
+
+    def log_in(self, session: Session, credentials: Credentials) -> None:
+        """Somebody is logged in from now on; a second login replaces the first in the same session."""
+        is_new = session.credentials is None and session.id in self.sessions
+        session.log_in(credentials)
+        if is_new and self.events.wanted("auth.sessions"):
+            self.events.send("auth.sessions", "added", session.id, session.entry())
+
     def log_out(self, session: Session) -> None:
         """Back to not authenticated, without subscriptions; the token it came in by is gone."""
         self.events.drop(session)
-        self._end_token(session)
-        session.username = session.credentials = None
+        self._end_login(session)
+        session.username = session.credentials = session.attempt = None
 
-    def _end_token(self, session: Session) -> None:
-        if session.credentials is not None and session.credentials.token is not None:
+    def _end_login(self, session: Session) -> None:
+        if session.credentials is None:
+            return
+        if session.credentials.token is not None:
             self.tokens.destroy(session.credentials.token)
+        if session.id in self.sessions and self.events.wanted("auth.sessions"):
+            self.events.send("auth.sessions", "removed", session.id, {"id": session.id})
 
     async def apply(self, session: Session, name: str, params: list[Any], request_id: Any = None) -> Any:
         """Run one call of a session: authorise, validate, apply and commit.
@@ -177,30 +237,42 @@ class Nas:
         method = self._admit(session, name)
         if session.username is None and self._rate_limiter is not None:
             await self._limit_rate(self._rate_limiter, session, name)
-        args = method.validate(params)
-        ctx = Ctx(self, session, request_id)
-        if not method.is_async:
-            return self._run(method, ctx, args)
-        if method.job is not None:
-            job = self.jobs.submit(method, ctx, args)
-            return job.id if session.legacy_jobs else await job.outcome()
-        return await method.handler(ctx, *args)
+        job, result = await self._perform(method, Ctx(self, session, request_id), params)
+        if job is None:
+            return result
+        return job.id if session.legacy_jobs or session.legacy_protocol else await job.outcome()
 
-    async def apply_inner(self, session: Session, name: str, params: list[Any]) -> tuple[int | None, Any]:
-        """One call of a session from inside another; gives the job's id, or None, and the finished call's result.
+    async def apply_inner(self, session: Session, name: str, params: list[Any]) -> tuple[JobRun | None, Any]:
+        """One call of a session from inside another; gives the job, which goes on, or None and the call's result.
 
         Raises:
-            ApiError: refused, or the job failed.
+            ApiError: refused.
+        """
+        return await self._perform(self._admit(session, name), Ctx(self, session), params)
+
+    async def _perform(self, method: Method, ctx: Ctx, params: list[Any]) -> tuple[JobRun | None, Any]:
+        args = method.validate(params)
+        if method.job is not None:
+            return self.jobs.submit(method, ctx, args), None
+        await self.take_time(method)
+        return None, await method.handler(ctx, *args) if method.is_async else self._run(method, ctx, args)
+
+    def rehearse(self, session: Session, name: str, params: list[Any]) -> Any:
+        """What a call would answer, without its effect.
+
+        Raises:
+            ApiError: it would be refused.
+            TypeError: the method waits or is a job, so that its effect cannot be undone.
         """
         method = self._admit(session, name)
-        args = method.validate(params)
+        if method.is_async:
+            raise TypeError(f"{name} cannot be rehearsed: it may wait")
         ctx = Ctx(self, session)
-        if not method.is_async:
-            return None, self._run(method, ctx, args)
-        if method.job is not None:
-            job = self.jobs.submit(method, ctx, args)
-            return job.id, await job.outcome()
-        return None, await method.handler(ctx, *args)
+        try:
+            return method.handler(ctx, *method.validate(params))
+        finally:
+            self.db.rollback()
+            ctx.discard()
 
     async def call(self, name: str, *params: Any) -> Any:
         """Call a method from inside the process, as a logged-in user; jobs are awaited. The interceptor is not asked.
@@ -208,7 +280,8 @@ class Nas:
         Raises:
             ApiError: refused, or the job failed.
         """
-        return (await self.apply_inner(self._inside, name, list(params)))[1]
+        job, result = await self.apply_inner(self._inside, name, list(params))
+        return result if job is None else await job.outcome()
 
     def call_direct(self, name: str, *params: Any) -> Any:
         """`call` for methods that neither wait nor are jobs, without an event loop.
@@ -221,22 +294,30 @@ class Nas:
             raise TypeError(f"{name} may wait: use await nas.call({name!r}, ...)")
         return self._run(method, Ctx(self, self._inside), method.validate(params))
 
+    async def take_time(self, method: Method) -> None:
+        """Wait as long as this call of the method takes, by `NasConfig.latency`."""
+        times = self._latency.get(method.name)
+        if times is not None:
+            await asyncio.sleep(times.draw(self.rng))
+
     def _admit(self, session: Session, name: str) -> Method:
         method = self.registry.methods.get(name)
         if method is None or (method.private and not session.private_methods):
             raise MethodNotFound
-        if session.credentials is not None and session.credentials.token is not None:
-            self._use_token(session, session.credentials.token)
-        if session.username is None and not method.public:
+        credentials = session.credentials
+        if credentials is not None:
+            now = asyncio.get_running_loop().time()
+            if credentials.valid(now):
+                credentials.use(now)
+            else:
+                self.log_out(session)
+        if method.public:
+            return method
+        if session.username is None:
             raise CallError("Not authenticated", ENOTAUTHENTICATED)
+        if credentials is not None and not may_call(credentials.roles, name):
+            raise CallError("Not authorized", errno.EACCES)
         return method
-
-    def _use_token(self, session: Session, token: Token) -> None:
-        now = asyncio.get_running_loop().time()
-        if token.valid(now):
-            token.used_at = now
-        else:
-            self.log_out(session)
 
     async def _limit_rate(self, limiter: RateLimiter, session: Session, name: str) -> None:
         if limiter.exceeded(name, session.address, asyncio.get_running_loop().time()):

@@ -11,9 +11,9 @@ from fake_truenas import acls, directories
 from fake_truenas.context import Ctx
 from fake_truenas.directories import MOUNTS, Directory
 from fake_truenas.errors import CallError, Invalid, ValidationErrors, invalid
-from fake_truenas.unix_ids import GROUPS, USERS
+from fake_truenas.unix_ids import GROUPS, USERS, group_name, user_name
 
-ENOENT, EOPNOTSUPP = 2, 95
+EPERM, ENOENT, EOPNOTSUPP = 1, 2, 95
 
 Owners = tuple[int, int]
 _UNCHANGED = acls.UNDEFINED_ID
@@ -62,7 +62,7 @@ def set_acl(ctx: Ctx, data: Mapping[str, Any]) -> None:
 
     Raises:
         ValidationErrors: an entry, an account or the path does not fit.
-        CallError: ENOENT; EOPNOTSUPP where acltype is off.
+        CallError: ENOENT; EOPNOTSUPP where acltype is off; EPERM, somebody named could not reach the path.
     """
     problems: list[Invalid] = []
     options = data["options"]
@@ -80,6 +80,8 @@ def set_acl(ctx: Ctx, data: Mapping[str, Any]) -> None:
         raise CallError(f"{data['path']}: ACLs disabled on path.", EOPNOTSUPP)
     acl = None if options["stripacl"] else _accepted(data["dacl"], kind, options)
     changed = _with_acl(top, kind, acl, data["nfs41_flags"])
+    if acl is not None and options["validate_effective_acl"]:
+        _check_reachable(ctx, _owned(changed, owners), acl)
     _save(ctx, _owned(changed, owners))
     if options["recursive"]:
         _pass_on(ctx, changed, kind, owners, options)
@@ -141,8 +143,8 @@ def _pass_on(ctx: Ctx, top: Directory, kind: str, owners: Owners, options: Mappi
     waiting = [top]
     while waiting:
         above = waiting.pop()
-        acl = acls.inherited(kind, above.acl)
         for child in directories.children(ctx, above):
+            acl = acls.inherited(kind, above.acl, by_file=child.is_file)
             # Another file system may have lists of another kind, which these entries do not fit.
             if child.is_mountpoint and not (options["traverse"] and directories.acl_type(ctx, child) == kind):
                 continue
@@ -177,6 +179,42 @@ def _changeable(ctx: Ctx, path: str, schema: str, problems: list[Invalid]) -> Di
     elif found.is_mountpoint and found.dataset["parent"] is None:
         problems.append(Invalid(f"{schema}.path", f'The specified path is a ZFS pool mountpoint "({path})" '))
     return found
+
+
+def _check_reachable(ctx: Ctx, directory: Directory, acl: list[acls.Ace]) -> None:
+    """Refuse a list that lets in somebody who could not pass the directories above."""
+    above: list[Directory] = []
+    path = directory.path
+    while path != MOUNTS:
+        path = path.rpartition("/")[0]
+        found = directories.find(ctx, path)
+        assert found is not None  # noqa: S101 - a directory is above
+        above.insert(0, found)
+    for ace in acl:
+        who = _who(ace, directory) if ace.get("type", "ALLOW") == "ALLOW" else None
+        for passed in above if who is not None else ():
+            assert who is not None  # noqa: S101 - as above
+            entries, kind = directories.acl_in_force(ctx, passed), directories.acl_type(ctx, passed)
+            if not acls.may_traverse(kind, entries, passed.mode, (passed.uid, passed.gid), who[2]):
+                noun, name, _ = who
+                raise CallError(
+                    f'Filesystem permissions on path {passed.path} prevent access for {noun} "{name}" to the path'
+                    f" {directory.path}. This may be fixed by granting the aforementioned {noun} execute permissions"
+                    f" on the path: {passed.path}.",
+                    EPERM,
+                )
+
+
+def _who(ace: acls.Ace, directory: Directory) -> tuple[str, str, acls.Who] | None:
+    """(user or group, name, account) that an entry is about; None for everybody else."""
+    if ace["tag"] in {"USER", "owner@", "USER_OBJ"}:
+        uid = ace["id"] if ace["tag"] == "USER" else directory.uid
+        return "user", user_name(uid) or str(uid), acls.Who(uid, frozenset((uid,)))
+    if ace["tag"] in {"GROUP", "group@", "GROUP_OBJ"}:
+        gid = ace["id"] if ace["tag"] == "GROUP" else directory.gid
+        # Root's group stands for root, which passes everywhere.
+        return "group", group_name(gid) or str(gid), acls.Who(None if gid else 0, frozenset((gid,)))
+    return None
 
 
 def _further(ctx: Ctx, top: Directory, options: Mapping[str, Any]) -> list[Directory]:

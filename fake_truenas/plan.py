@@ -12,6 +12,10 @@ from typing import Any
 _COMPARISONS = {"=": "=", ">": ">", ">=": ">=", "<": "<", "<=": "<="}
 
 MAX_IN = 500
+MAX_PUSHED = 100
+"""SQLite refuses expressions that are nested too deeply, and every `and` is a level."""
+MAX_ARGS = 10_000
+"""SQLite takes 32,766 of them."""
 _INT_END = 1 << 63  # SQLite's integers have 64 bits
 
 
@@ -66,7 +70,8 @@ def make_plan(
     for item in filters:
         if _narrow(ranges, item, columns):
             continue
-        condition = _push(item, columns, special)
+        more = len(plan.where) < MAX_PUSHED and len(plan.args) < MAX_ARGS
+        condition = _push(item, columns, special) if more else None
         if condition is None:
             plan.residual.append(item)
         else:
@@ -151,7 +156,7 @@ def _compare(column: Column, op: str, value: Any) -> Condition | None:
 
 def _push_or(branches: Any, columns: Mapping[str, Column], special: Special | None) -> Condition | None:
     """A disjunction of single filters; other forms, and deeper ones, are left to the evaluation of entries."""
-    if not isinstance(branches, list) or not branches:
+    if not isinstance(branches, list) or not 0 < len(branches) <= MAX_PUSHED:
         return None
     conditions = [
         _push(branch, columns, special) if isinstance(branch, list) and branch and branch[0] != "OR" else None
@@ -160,7 +165,8 @@ def _push_or(branches: Any, columns: Mapping[str, Column], special: Special | No
     known = [condition for condition in conditions if condition is not None]
     if len(known) < len(conditions):
         return None
-    return f"({' or '.join(sql for sql, _ in known)})", [arg for _, args in known for arg in args]
+    args = [arg for _, args in known for arg in args]
+    return (f"({' or '.join(sql for sql, _ in known)})", args) if len(args) <= MAX_ARGS else None
 
 
 def prefix_range(sql: str, prefix: str) -> Condition:

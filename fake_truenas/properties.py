@@ -5,21 +5,24 @@ A property object is `{parsed, rawvalue, value, source, source_info}` (TrueNAS A
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
-from fake_truenas.schema import AnyOf, Enum, Field, Int, Type
+from fake_truenas.schema import AnyOf, Enum, Field, Int, Str, Type
 from fake_truenas.zfs import human_size
 
 Object = dict[str, Any]
 
 ON_OFF = ("ON", "OFF")
-_COMPRESSIONS = (
-    "ON", "OFF", "LZ4", "GZIP", "ZLE", "LZJB", "ZSTD", "ZSTD-FAST",
-    *(f"GZIP-{level}" for level in range(1, 10)),
+COMPRESSIONS = (
+    "ON", "OFF", "LZ4", "GZIP", "GZIP-1", "GZIP-9", "ZSTD", "ZSTD-FAST", "ZLE", "LZJB",
     *(f"ZSTD-{level}" for level in range(1, 20)),
     *(f"ZSTD-FAST-{level}" for level in (*range(1, 11), *range(20, 101, 10), 500, 1000)),
 )  # fmt: skip
-_RECORD_SIZES = ("512", "512B", *(f"{1 << n}K" for n in range(10)), *(f"{1 << n}M" for n in range(5)))
+CHECKSUMS = ("ON", "OFF", "FLETCHER2", "FLETCHER4", "SHA256", "SHA512", "SKEIN", "EDONR", "BLAKE3")
+ENCRYPTIONS = tuple(f"AES-{bits}-{mode}" for mode in ("CCM", "GCM") for bits in (128, 192, 256))
+RECORD_SIZES = ("512", "512B", *(f"{1 << n}K" for n in range(10)), *(f"{1 << n}M" for n in range(5)))
 VOLBLOCK_SIZES = ("512", "512B", *(f"{1 << n}K" for n in range(8)))
 
 
@@ -30,9 +33,10 @@ class Setting:
     Attributes:
         zfs: ZFS's name.
         key: the name in TrueNAS entries and parameters.
-        kind: how the wire object looks: "enum", "bool", "int" or "size".
+        kind: how the wire object looks: "enum", "bool", "int", "size", or "switch": on, off or something else.
         default: raw value where nothing is set.
         choices: accepted values, in upper case; empty for numbers.
+        listed: whether create and update list the choices as an enumeration; else they take any text.
         filesystem: whether file systems have it.
         volume: whether zvols have it.
         inherits: False for properties fixed at creation.
@@ -46,13 +50,15 @@ class Setting:
     filesystem: bool = True
     volume: bool = True
     inherits: bool = True
+    listed: bool = True
 
     def type(self) -> Type:
         """The parameter type of create and update."""
+        if not self.listed:
+            return Str()
         if self.choices:
-            return Enum(*self.choices, *(("INHERIT",) if self.inherits else ()))
-        low, high = (1, 3) if self.key == "copies" else (0, 1 << 24)
-        return AnyOf(Int(low, high), Enum("INHERIT"))
+            return Enum(*self.choices, "INHERIT")
+        return AnyOf(Int(1, 3) if self.key == "copies" else Int(), Enum("INHERIT"))
 
     def accepts(self, raw: str) -> bool:
         """Whether a raw number is one that the property can have."""
@@ -71,23 +77,22 @@ SETTINGS: Final = (
     Setting("dedup", "deduplication", "enum", "off", ("ON", "VERIFY", "OFF")),
     Setting("aclmode", "aclmode", "enum", "discard", ("PASSTHROUGH", "RESTRICTED", "DISCARD"), volume=False),
     Setting("acltype", "acltype", "enum", "off", ("OFF", "NFSV4", "POSIX"), volume=False),
-    Setting("xattr", "xattr", "enum", "sa", ("ON", "SA"), volume=False),
+    Setting("xattr", "xattr", "switch", "sa", ("ON", "SA"), volume=False),
     Setting("atime", "atime", "bool", "on", ON_OFF, volume=False),
     Setting(
         "casesensitivity", "casesensitivity", "enum", "sensitive", ("SENSITIVE", "INSENSITIVE"),
         volume=False, inherits=False,
     ),
     Setting(
-        "checksum", "checksum", "enum", "on",
-        ("ON", "OFF", "FLETCHER2", "FLETCHER4", "SHA256", "SHA512", "SKEIN", "EDONR", "BLAKE3"),
+        "checksum", "checksum", "switch", "on", CHECKSUMS,
     ),
     Setting("exec", "exec", "bool", "on", ON_OFF, volume=False),
     Setting("sync", "sync", "enum", "standard", ("STANDARD", "ALWAYS", "DISABLED")),
-    Setting("compression", "compression", "enum", "on", _COMPRESSIONS),
+    Setting("compression", "compression", "enum", "on", COMPRESSIONS),
     Setting("copies", "copies", "int", "1"),
     Setting("snapdir", "snapdir", "enum", "hidden", ("DISABLED", "VISIBLE", "HIDDEN"), volume=False),
     Setting("readonly", "readonly", "bool", "off", ON_OFF),
-    Setting("recordsize", "recordsize", "size", "131072", _RECORD_SIZES, volume=False),
+    Setting("recordsize", "recordsize", "size", "131072", RECORD_SIZES, volume=False, listed=False),
     Setting("special_small_blocks", "special_small_block_size", "size", "0"),
     Setting("snapdev", "snapdev", "enum", "hidden", ("HIDDEN", "VISIBLE")),
 )  # fmt: skip
@@ -108,7 +113,7 @@ COMMENT_KEYS: Final = {
     "managedby": "org.truenas:managedby",
 }
 """Members of an entry that ZFS stores as user properties."""
-RESERVED_PREFIXES: Final = ("org.freenas:", "org.truenas:")
+COMMENTS_BY_ZFS_NAME: Final = {zfs_key: key for key, zfs_key in COMMENT_KEYS.items()}
 
 
 def setting_fields(default: Any) -> list[Field]:
@@ -116,8 +121,9 @@ def setting_fields(default: Any) -> list[Field]:
     return [Field(setting.key, setting.type(), default) for setting in SETTINGS if setting.key != "xattr"]
 
 
+@lru_cache(maxsize=4096)
 def size_object(size: int, source: str = "NONE") -> Object:
-    """A size that is always present, such as used or volsize."""
+    """A size that is always present, such as used or volsize; shared, so not to be changed."""
     return {"parsed": size, "rawvalue": str(size), "value": human_size(size), "source": source, "source_info": None}
 
 
@@ -141,10 +147,21 @@ def date_object(epoch_s: float) -> Object:
     return {
         "parsed": {"$date": int(epoch_s) * 1000},
         "rawvalue": str(int(epoch_s)),
-        "value": str(int(epoch_s)),
+        "value": _date_text(int(epoch_s)),
         "source": "NONE",
         "source_info": None,
     }
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@lru_cache(maxsize=1024)
+def _date_text(epoch_s: int) -> str:
+    """A time as ZFS prints it, in UTC: "Tue Nov 14 22:13 2023", the hour padded with a space."""
+    time = datetime.fromtimestamp(epoch_s, UTC)
+    return f"{_DAYS[time.weekday()]} {_MONTHS[time.month - 1]} {time.day:02} {time.hour:2}:{time.minute:02} {time.year}"
 
 
 def setting_object(setting: Setting, raw: str, source: str, source_info: str | None) -> Object:
@@ -156,6 +173,7 @@ def setting_object(setting: Setting, raw: str, source: str, source_info: str | N
 _FORMS: Final[dict[str, Callable[[str], tuple[Any, str]]]] = {
     "enum": lambda raw: (raw, raw.upper()),
     "bool": lambda raw: (raw == "on", raw.upper()),
+    "switch": lambda raw: ({"on": True, "off": False}.get(raw), raw.upper()),
     "int": lambda raw: (int(raw), raw),
     "size": lambda raw: (int(raw), human_size(int(raw))),
 }

@@ -5,16 +5,24 @@ for any element
 and backslash-dot for a dot inside of a key. Source: TrueNAS API 25.10, query methods.
 """
 
+import errno
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
+from ipaddress import IPv4Interface, IPv6Interface
 from typing import Any
 
 from fake_truenas.errors import CallError, MatchNotFound, invalid
+from fake_truenas.patterns import Pattern
 from fake_truenas.schema import AnyOf, Bool, Field, Int, Json, List, Map, Obj, Str
 
 MAX_DEPTH = 3
+MAX_CONDITIONS = 1000
+MAX_COMPARISONS = 1_000_000
+"""What one query may cost: a server that compares for minutes answers nobody else in the meantime."""
+_MAX_PATH = 1024
+_STAR = 16
 
 Predicate = Callable[[Any], bool]
 
@@ -22,8 +30,8 @@ _MISSING = object()
 
 QUERY_OPTIONS = Obj(
     Field("extra", Map(Json()), default={}),
-    Field("order_by", List(Str()), default=()),
-    Field("select", List(AnyOf(Str(), List(Str()))), default=()),
+    Field("order_by", List(Str(), max_length=16), default=()),
+    Field("select", List(AnyOf(Str(), List(Str(), max_length=2)), max_length=256), default=()),
     Field("count", Bool(), default=False),
     Field("get", Bool(), default=False),
     Field("offset", Int(0), default=0),
@@ -63,16 +71,84 @@ def _step(entry: Any, key: str) -> Any:
     return _MISSING
 
 
-def compile_filters(filters: Sequence[Any]) -> Predicate:
-    """Turn a filter list into one predicate over entries.
+class Budget:
+    """What the comparisons of one query may still cost."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = MAX_COMPARISONS
+
+    def spend(self, comparisons: int) -> None:
+        """Take some away.
+
+        Raises:
+            CallError: E2BIG, nothing is left.
+        """
+        self.left -= comparisons
+        if self.left < 0:
+            raise CallError(
+                f"The filters take more than {MAX_COMPARISONS} comparisons: use fewer, or narrow by id or name first",
+                errno.E2BIG,
+            )
+
+
+def check_filters(filters: Sequence[Any]) -> None:
+    """Refuse more filters than can be evaluated in reasonable time.
 
     Raises:
-        ValidationErrors: on `filters`: not a filter, unknown operator, nested too deeply, bad regular expression.
+        ValidationErrors: on `filters`.
     """
-    return _all([_compile(item, 1) for item in filters])
+    count = len(filters) + sum(_count(item[1], MAX_DEPTH) for item in filters if _is_or(item))
+    if count > MAX_CONDITIONS:
+        raise invalid("filters", f"{count} conditions; {MAX_CONDITIONS} are allowed")
 
 
-def _compile(item: Any, depth: int) -> Predicate:
+def compile_filters(filters: Sequence[Any]) -> Predicate:
+    """Turn a filter list into one predicate over entries, for one query.
+
+    Raises:
+        ValidationErrors: on `filters`: not a filter, unknown operator, nested too deeply or too many, bad regular
+            expression. Of the predicate: CallError (E2BIG), once it has compared too much.
+    """
+    check_filters(filters)
+    budget = Budget()
+    matches = _all([_compile(item, 1, budget) for item in filters])
+    cost = sum(_cost(item) for item in filters)
+
+    def predicate(entry: Any) -> bool:
+        budget.spend(cost)
+        return matches(entry)
+
+    return predicate
+
+
+def _is_or(item: Any) -> bool:
+    return isinstance(item, list) and len(item) == 2 and item[0] == "OR" and isinstance(item[1], list)
+
+
+def _count(branches: list[Any], depth: int) -> int:
+    """How many conditions there are in the branches of a disjunction, as far down as they may go."""
+    if depth == 0:
+        return len(branches)
+    found = 0
+    for branch in branches:
+        items = branch if isinstance(branch, list) and branch and isinstance(branch[0], list) else [branch]
+        found += sum(_count(item[1], depth - 1) if _is_or(item) else 1 for item in items)
+    return found
+
+
+def _cost(item: Any) -> int:
+    """How many comparisons a filter is worth per entry, at most; regular expressions add theirs as they go."""
+    if _is_or(item):
+        return sum(
+            sum(_cost(one) for one in branch) if isinstance(branch[0], list) else _cost(branch) for branch in item[1]
+        )
+    field: str = item[0]
+    return 1 + _STAR * field.count("*")
+
+
+def _compile(item: Any, depth: int, budget: Budget) -> Predicate:
     if depth > MAX_DEPTH:
         raise invalid("filters", f"Max filter depth {MAX_DEPTH} exceeded")
     if not isinstance(item, list) or not item:
@@ -80,17 +156,17 @@ def _compile(item: Any, depth: int) -> Predicate:
     if item[0] == "OR" and len(item) == 2:
         if not isinstance(item[1], list) or not item[1]:
             raise invalid("filters", f"Invalid OR filter: {item!r:.200}")
-        branches = [_compile_branch(branch, depth + 1) for branch in item[1]]
+        branches = [_compile_branch(branch, depth + 1, budget) for branch in item[1]]
         return lambda entry: any(branch(entry) for branch in branches)
     if len(item) != 3 or not isinstance(item[0], str) or not isinstance(item[1], str):
         raise invalid("filters", f"Invalid filter: {item!r:.200}")
-    return _comparison(item[0], item[1], item[2])
+    return _comparison(item[0], item[1], item[2], budget)
 
 
-def _compile_branch(branch: Any, depth: int) -> Predicate:
+def _compile_branch(branch: Any, depth: int, budget: Budget) -> Predicate:
     if isinstance(branch, list) and branch and not isinstance(branch[0], str):
-        return _all([_compile(item, depth) for item in branch])
-    return _compile(branch, depth)
+        return _all([_compile(item, depth, budget) for item in branch])
+    return _compile(branch, depth, budget)
 
 
 def _all(predicates: list[Predicate]) -> Predicate:
@@ -99,17 +175,22 @@ def _all(predicates: list[Predicate]) -> Predicate:
     return lambda entry: all(predicate(entry) for predicate in predicates)
 
 
-def _comparison(field: str, op: str, wanted: Any) -> Predicate:
+def _comparison(field: str, op: str, wanted: Any, budget: Budget) -> Predicate:
+    if len(field) > _MAX_PATH:
+        raise invalid("filters", f"Invalid field of {len(field)} characters: {field[:50]}...")
     path = split_path(field)
     fold = op[:1] == "C"
     compare = OPERATORS.get(op[1:] if fold else op)
     if compare is None or (fold and op == "C~"):
-        raise invalid("filters", f"Invalid operation: {op}")
+        raise invalid("filters", f"Invalid operation: {op:.50}")
     wanted = _prepare(path, op, wanted)
     if fold:
         wanted = _casefold(wanted)
+    pattern = wanted if isinstance(wanted, Pattern) else None
 
     def test(value: Any) -> bool:
+        if pattern is not None:
+            budget.spend(pattern.cost(value) if isinstance(value, str) else 0)
         try:
             return bool(compare(_plain(_casefold(value) if fold else value), wanted))
         except TypeError:  # values of types that do not compare: no match
@@ -128,24 +209,45 @@ def _comparison(field: str, op: str, wanted: Any) -> Predicate:
 
 def _prepare(path: Sequence[str], op: str, wanted: Any) -> Any:
     if op == "~":
-        try:
-            return re.compile(wanted if isinstance(wanted, str) else str(wanted))
-        except re.error as error:
-            raise invalid("filters", f"Invalid regular expression: {error}") from None
+        return Pattern(wanted if isinstance(wanted, str) else str(wanted))
     if path[-1] == "$date" and isinstance(wanted, str):
         try:
             moment = datetime.fromisoformat(wanted)
         except ValueError:
             raise invalid("filters", f"Invalid ISO date: {wanted!r:.100}") from None
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        return _plain(moment)
+    if op.removeprefix("C") in {"in", "nin"} and isinstance(wanted, list):
+        return _Members(wanted)
     return _plain(wanted)
 
 
+class _Members:
+    """The values of an `in`, looked up instead of compared one by one where they can be."""
+
+    __slots__ = ("_hashed", "_values")
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        self._values = [_plain(value) for value in values]
+        self._hashed = frozenset(value for value in self._values if isinstance(value, (str, int, float)))
+
+    def casefolded(self) -> "_Members":
+        return _Members(_casefold(self._values))
+
+    def __contains__(self, value: Any) -> bool:
+        if isinstance(value, (str, int, float)):
+            return value in self._hashed
+        return value in self._values
+
+
 def _plain(value: Any) -> Any:
-    """A date object compares by its number."""
-    if isinstance(value, dict) and len(value) == 1 and "$date" in value:
-        return value["$date"]
-    return value
+    """What is compared for a value: a moment by its milliseconds, the other special ones by their text."""
+    if type(value) is dict:
+        return value["$date"] if len(value) == 1 and "$date" in value else value
+    if isinstance(value, datetime):
+        return int((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() * 1000)
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    return str(value) if isinstance(value, (IPv4Interface, IPv6Interface)) else value
 
 
 def _casefold(value: Any) -> Any:
@@ -153,7 +255,7 @@ def _casefold(value: Any) -> Any:
         return value.casefold()
     if isinstance(value, list):
         return [_casefold(item) for item in value]
-    return value
+    return value.casefolded() if isinstance(value, _Members) else value
 
 
 def _equal(a: Any, b: Any) -> bool:
@@ -168,7 +270,7 @@ OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     ">=": lambda a, b: a >= b,
     "<": lambda a, b: a < b,
     "<=": lambda a, b: a <= b,
-    "~": lambda a, b: b.match("" if a is None else a),
+    "~": lambda a, b: b.matches("" if a is None else a),
     "^": lambda a, b: isinstance(a, str) and a.startswith(b),
     "!^": lambda a, b: isinstance(a, str) and not a.startswith(b),
     "$": lambda a, b: isinstance(a, str) and a.endswith(b),
@@ -195,10 +297,10 @@ def select_fields(entry: Mapping[str, Any], select: Sequence[Any]) -> dict[str, 
             continue
         target = result
         for key in keys[:-1]:
-            inner = target.setdefault(key, {})
+            inner = target.get(key, {})
             if not isinstance(inner, dict):
                 break
-            target = inner
+            target[key] = target = dict(inner)  # a copy: what was selected whole may be in other entries too
         else:
             target[keys[-1]] = value
     return result

@@ -34,6 +34,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fake_truenas.persona import TRAINS, Persona
+from fake_truenas.redaction import secret_names
 from fake_truenas.schema import Field, Validator, compile_params
 
 if TYPE_CHECKING:
@@ -55,8 +56,14 @@ class DatasetHooks:
         """Why the dataset cannot be destroyed or renamed now (an open session on it), or None."""
         return None
 
+    def detach(self, ctx: "Ctx", name: str) -> None:
+        """A client deletes the dataset: remove enabled shares, extents and namespaces on it.
+
+        They stay gone if ZFS then refuses. Not called for datasets that ZFS destroys for other reasons.
+        """
+
     def dataset_deleted(self, ctx: "Ctx", pk: int, name: str) -> None:
-        """The dataset is about to be destroyed: remove shares, extents, namespaces and blocks on it."""
+        """The dataset is about to be destroyed: free what is kept for it."""
 
     def dataset_renamed(self, ctx: "Ctx", pk: int, old: str, new: str) -> None:
         """The dataset (each descendant is announced too) has a new name."""
@@ -76,6 +83,12 @@ class DatasetHooks:
     def rolled_back(self, ctx: "Ctx", dataset_pk: int, snapshot_pk: int) -> None:
         """The dataset has the snapshot's blocks again."""
 
+    def received(self, ctx: "Ctx", dataset_pk: int, snapshot_pk: int, base_pk: int | None) -> None:
+        """The dataset gets the content of a snapshot of another dataset.
+
+        It has the content of the other dataset's snapshot `base_pk` already; None if it is not known what it has.
+        """
+
     def promoted(self, ctx: "Ctx", clone_pk: int, origin_dataset_pk: int, snapshot_pks: Sequence[int]) -> None:
         """The clone took over these snapshots from the dataset it came from."""
 
@@ -89,7 +102,10 @@ class Job:
         queue: how many may wait for the lock; None means any number, 0 refuses with EBUSY while one runs.
         abortable: whether core.job_abort may end it while it runs.
         description: gives the text shown with the job.
-        transient: not listed once finished.
+        transient: not listed once finished, and without events.
+        logs: it keeps a log; the handler writes lines with `job.log(...)`.
+        arguments: gives the arguments to show, from the call's context and them; by default those declared as secret
+            are hidden.
     """
 
     lock: Callable[..., str] | None = None
@@ -97,6 +113,8 @@ class Job:
     abortable: bool = False
     description: Callable[..., str] | None = None
     transient: bool = False
+    logs: bool = False
+    arguments: Callable[["Ctx", list[Any]], list[Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +226,7 @@ class Registry:
                 if method.name in self.methods:
                     raise ValueError(f"{method.name} is declared twice")
                 self.methods[method.name] = replace(method, private=True) if private else method
+        self.secret_names = secret_names(field for method in self.methods.values() for field in method.params)
 
     def serving(self, persona: Persona) -> "Registry":
         """The same namespaces as another release serves them."""

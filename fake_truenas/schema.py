@@ -42,6 +42,8 @@ ABSENT: Final = object()
 class Type(Protocol):
     """Anything that can be compiled into a check."""
 
+    def __hash__(self) -> int: ...
+
     def compile(self) -> Check:
         """Give the closure that validates one value and returns it, with defaults filled in."""
         ...
@@ -49,11 +51,15 @@ class Type(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Str:
-    """A string; `max_length` None lifts the limit of 1024 characters that plain strings have."""
+    """A string; `max_length` None lifts the limit of 1024 characters that plain strings have.
+
+    `secret` keeps its values out of job listings, events and logs (`fake_truenas.redaction`).
+    """
 
     max_length: int | None = 1024
     min_length: int = 0
     pattern: str | None = None
+    secret: bool = False
 
     def compile(self) -> Check:
         """Compile."""
@@ -184,17 +190,23 @@ class List:
 
     inner: Type
     min_length: int = 0
+    max_length: int | None = None
 
     def compile(self) -> Check:
         """Compile."""
-        inner, shortest = self.inner.compile(), self.min_length
+        inner, shortest, longest = self.inner.compile(), self.min_length, self.max_length
 
         def check(value: Any, problems: list[Problem]) -> Any:
             if type(value) is not list:
                 problems.append(("", "Input should be a valid list"))
                 return value
             if len(value) < shortest:
-                problems.append(("", f"List should have at least {shortest} item after validation, not {len(value)}"))
+                items = f"{shortest} item{'s' * (shortest != 1)}"
+                problems.append(("", f"List should have at least {items} after validation, not {len(value)}"))
+            if longest is not None and len(value) > longest:
+                items = f"{longest} item{'s' * (longest != 1)}"
+                problems.append(("", f"List should have at most {items} after validation, not {len(value)}"))
+                return value
             result = []
             for index, item in enumerate(value):
                 before = len(problems)
@@ -298,6 +310,10 @@ class Obj:
             return result
 
         return check
+
+
+SECRET: Final = Str(secret=True)
+"""A password, key or token."""
 
 
 Validator = Callable[[Sequence[Any]], list[Any]]

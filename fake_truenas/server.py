@@ -1,217 +1,58 @@
-"""The NAS on a port: websocket connections at /api/current, on plain asyncio.
+"""The NAS on a port, on plain asyncio: which path is served how, and to whom.
 
-Limits as of TrueNAS 25.10: per connection ten calls run and ten wait, the next is refused; messages are at most 8192
-characters
-long before the login and 65536 after it. Each call is its own task; replies leave as calls end.
+| path | |
+|---|---|
+| /api/current, /api/v25.10.5 and so on | JSON-RPC, from 25.04 on; all with the schema of the release that is played |
+| /api/versions, /api/boot_id | plain HTTP, from 25.04 on |
+| /websocket | the legacy protocol |
+| everything else | 404 |
 """
 
 import asyncio
-import logging
-import socket
-import struct
-from collections import deque
+import ssl as tls
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 import orjson
 from websockets.asyncio.server import Server as WebSocketServer
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosed, InvalidState
 from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response
-from websockets.protocol import SEND_EOF
 
-from fake_truenas import jsonrpc
-from fake_truenas.errors import ApiError, TooManyCalls, Unexpected
+from fake_truenas.connection import Connection, Socket
 from fake_truenas.idle_cut import IdleCut
-from fake_truenas.nas import NO_REPLY, Call
 
 if TYPE_CHECKING:
     from fake_truenas.nas import Nas
 
-MAX_RUNNING = 10
-MAX_WAITING = 10
-MAX_CHARS_ANONYMOUS = 8192
-MAX_CHARS = 65536
-_MAX_FRAME_BYTES = 4 * (1 << 20)
-_HIGH_WATER_BYTES = 1 << 20
-API_VERSIONS = ("25.04.0", "25.04.1", "25.04.2", "25.10.0", "25.10.1", "25.10.2", "25.10.3", "25.10.4", "25.10.5")
-
-logger = logging.getLogger(__name__)
-
-
-class Socket(ServerConnection):
-    """The library's connection, writing once per turn of the loop: system calls cost more than what they carry."""
-
-    _write_due = False
-    idle: IdleCut | None = None
-
-    def send_data(self) -> None:
-        """Write what the protocol has, at the end of this turn."""
-        if not self._write_due:
-            self._write_due = True
-            self.loop.call_soon(self._write_now)
-
-    def _write_now(self) -> None:
-        self._write_due = False
-        if self.idle is not None:
-            self.idle.written()
-        frames = self.protocol.writes
-        if len(frames) > 1 and SEND_EOF not in frames:
-            self.protocol.writes = [b"".join(frames)]
-        super().send_data()
-
-
-class Connection:
-    """One websocket: reads calls, bounds how many run, writes replies. Its session says who is logged in."""
-
-    def __init__(self, nas: "Nas", connection: ServerConnection) -> None:
-        self._nas = nas
-        self._socket = connection
-        self._running = 0
-        self._waiting: deque[jsonrpc.Request] = deque()
-        self._loop = asyncio.get_running_loop()
-        self._tasks: dict[asyncio.Task[None], None] = {}
-        self._open = True
-        self.session = nas.open_session(self)
-        peer = connection.remote_address
-        if isinstance(peer, tuple) and len(peer) >= 2:  # nothing on a simulated network
-            self.session.address, self.session.port = str(peer[0]), int(peer[1])
-
-    async def run(self) -> None:
-        """Read until the connection ends."""
-        try:
-            async for message in self._socket:
-                if isinstance(message, bytes):
-                    await self.close(1003, "Binary messages are not supported")
-                    break
-                limit = MAX_CHARS_ANONYMOUS if self.session.username is None else MAX_CHARS
-                if len(message) > limit:
-                    await self._refuse_length()
-                    break
-                self._receive(message)
-        except ConnectionClosed:
-            pass  # without a close frame: the usual end of a client that was killed
-        finally:
-            self._open = False
-            self._waiting.clear()  # calls that have not begun never will; those running complete
-            self._nas.end_session(self.session)
-
-    async def close(self, code: int, reason: str) -> None:
-        """Close with a close frame."""
-        self._open = False
-        await self._socket.close(code, reason)
-
-    def abort(self) -> None:
-        """Cut the TCP connection at once with a reset, without a close frame; what was not sent yet is lost."""
-        self._open = False
-        transport = self._socket.transport
-        kernel_socket = transport.get_extra_info("socket")
-        if kernel_socket is not None:  # absent on simulated networks
-            kernel_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-
-    def cancel_calls(self) -> None:
-        """Cancel the calls that still run: the NAS is closing."""
-        self._waiting.clear()
-        for task in list(self._tasks):
-            task.cancel()
-
-    def send_soon(self, payload: bytes) -> None:
-        """Send a notification; one that can no longer be sent is lost."""
-        self._write(payload)
-
-    async def _refuse_length(self) -> None:
-        if self.session.username is None:
-            await self.close(1007, "Anonymous connection max message length is 8 kB")
-        else:
-            await self.close(1009, "Max message length is 64 kB")
-
-    def _receive(self, text: str) -> None:
-        request = jsonrpc.parse(text)
-        if isinstance(request, jsonrpc.Refusal):
-            if request.reply is not None:
-                self._write(request.reply)
-        elif self._running < MAX_RUNNING:
-            self._start(request)
-        elif len(self._waiting) < MAX_WAITING:
-            self._waiting.append(request)
-        elif request.wants_reply:
-            self._write(jsonrpc.refusal_reply(request.id, TooManyCalls()))
-
-    def _start(self, request: jsonrpc.Request) -> None:
-        self._running += 1
-        task = self._loop.create_task(self._answer(request))
-        self._tasks[task] = None
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        del self._tasks[task]
-        self._running -= 1
-        if self._waiting:
-            self._start(self._waiting.popleft())
-
-    async def _answer(self, request: jsonrpc.Request) -> None:
-        try:
-            result = await self._perform(request)
-            if result is NO_REPLY:
-                return
-            reply = jsonrpc.result_reply(request.id, result)
-        except ApiError as error:
-            reply = jsonrpc.refusal_reply(request.id, error)
-        except Exception as error:
-            logger.exception("%s failed unexpectedly", request.method)
-            reply = jsonrpc.refusal_reply(request.id, Unexpected(error))
-        if request.wants_reply:
-            self._write(reply)
-
-    async def _perform(self, request: jsonrpc.Request) -> Any:
-        nas, session = self._nas, self.session
-        if nas.intercept is None:
-            return await nas.apply(session, request.method, request.params, request.id)
-
-        async def proceed() -> Any:
-            return await nas.apply(session, request.method, request.params, request.id)
-
-        return await nas.intercept(Call(request.method, request.params, request.id, session, self), proceed)
-
-    def _write(self, payload: bytes) -> None:
-        if not self._open:
-            return
-        connection = self._socket
-        # websockets' own send() waits for the peer; replies are bounded by the calls in flight, so this need not.
-        if connection.transport.get_write_buffer_size() > _HIGH_WATER_BYTES:
-            task = self._loop.create_task(self._write_slowly(payload))
-            self._tasks[task] = None
-            task.add_done_callback(self._tasks.pop)
-            return
-        try:
-            connection.protocol.send_text(payload)
-            connection.send_data()
-        except (InvalidState, OSError):  # the closing handshake has begun: whatever is still due is lost
-            self._open = False
-
-    async def _write_slowly(self, payload: bytes) -> None:
-        try:
-            await self._socket.send(payload, text=True)
-        except ConnectionClosed:
-            self._open = False
+LEGACY_PATH = "/websocket"
+CURRENT_PATH = "/api/current"
+_MAX_FRAME_BYTES = 4 << 20
+_BACKLOG = 1024
 
 
 class Server:
-    """A listening port. Closing it never waits for a call: those still running are cancelled."""
+    """A listening port. Closing it never waits for a call: those still running are cancelled.
+
+    Attributes:
+        middleware_down: while it is true every HTTP request is answered as by the proxy of a NAS whose middleware is
+            not there, with 502 or with the status given (504). Connections that exist are not touched.
+    """
 
     def __init__(self, nas: "Nas") -> None:
         self._nas = nas
         self._connections: dict[Connection, None] = {}
         self._listener: WebSocketServer | None = None
+        self._scheme = "ws"
+        self.middleware_down: bool | HTTPStatus = False
         self.host = ""
         self.port = 0
 
     @classmethod
-    async def start(cls, nas: "Nas", host: str, port: int) -> "Server":
-        """Listen.
+    async def start(cls, nas: "Nas", host: str, port: int, ssl: tls.SSLContext | None = None) -> "Server":
+        """Listen; with `ssl` for TLS only.
 
         Raises:
             OSError: the address is in use or not ours.
@@ -226,17 +67,21 @@ class Server:
             compression=None,
             ping_interval=None,  # the middleware sends no pings of its own
             max_size=_MAX_FRAME_BYTES,
-            server_header="TrueNAS",
+            server_header="nginx",
             close_timeout=1,
+            ssl=ssl,
+            backlog=_BACKLOG,
         )
         server.host, server.port = host, next(iter(server._listener.sockets)).getsockname()[1]
+        server._scheme = "ws" if ssl is None else "wss"
         return server
 
     @property
     def url(self) -> str:
         """Where clients connect."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"ws://{host}:{self.port}/api/current"
+        path = CURRENT_PATH if self._nas.persona.json_rpc else LEGACY_PATH
+        return f"{self._scheme}://{host}:{self.port}{path}"
 
     async def close(self) -> None:
         """Stop listening and end all connections with 1001. May be called twice."""
@@ -246,16 +91,26 @@ class Server:
             self._listener.close()
             await self._listener.wait_closed()
 
+    def close_connections_soon(self, code: int) -> None:
+        """Begin to end all connections with a close code."""
+        for connection in list(self._connections):
+            connection.close_soon(code)
+
     async def drop_connections(self, code: int | None = None) -> None:
         """End all connections: abruptly like a TCP reset, or with a close code."""
-        for connection in list(self._connections):
-            if code is None:
-                connection.abort()
-            else:
-                await connection.close(code, "")
+        connections = list(self._connections)
+        if code is not None:
+            await asyncio.gather(*(connection.close(code, "") for connection in connections))
+            return
+        for connection in connections:
+            connection.abort()
 
     async def _handle(self, websocket: ServerConnection) -> None:
-        connection = Connection(self._nas, websocket)
+        if not self._allowed(websocket):
+            await websocket.close(1008, "You are not allowed to access this resource")
+            return
+        legacy = websocket.request is not None and _path(websocket.request) == LEGACY_PATH
+        connection = Connection(self._nas, websocket, legacy=legacy)
         self._connections[connection] = None
         idle = self._watch(websocket)
         try:
@@ -265,6 +120,13 @@ class Server:
             if idle is not None:
                 idle.stop()
 
+    def _allowed(self, websocket: ServerConnection) -> bool:
+        networks, peer = self._nas.config.allow, websocket.remote_address
+        if not networks or not isinstance(peer, tuple):  # what does not come over a network is always let in
+            return True
+        address = ip_address(peer[0])
+        return any(address in network for network in networks)
+
     def _watch(self, websocket: ServerConnection) -> IdleCut | None:
         timeout_s = self._nas.config.idle_timeout_s
         if timeout_s is None or not isinstance(websocket, Socket):
@@ -273,14 +135,24 @@ class Server:
         return websocket.idle
 
     def _route(self, websocket: ServerConnection, request: HttpRequest) -> Response | None:
-        path = request.path.partition("?")[0]
-        if path == "/api/current" or path.removeprefix("/api/v") in API_VERSIONS:
+        if self.middleware_down:
+            status = HTTPStatus.BAD_GATEWAY if self.middleware_down is True else HTTPStatus(self.middleware_down)
+            return websocket.respond(status, f"{status.value} {status.phrase}\n")
+        path, persona = _path(request), self._nas.persona
+        if path == LEGACY_PATH:
             return None
-        if path == "/api/versions":
-            return _json(orjson.dumps([f"v{version}" for version in API_VERSIONS]))
-        if path == "/api/boot_id":
-            return _json(orjson.dumps(self._nas.boot_id))
-        return websocket.respond(HTTPStatus.NOT_FOUND, "Not found\n")
+        if persona.json_rpc:
+            if path == CURRENT_PATH or path.removeprefix("/api/") in persona.api_versions:
+                return None
+            if path == "/api/versions":
+                return _json(orjson.dumps(persona.api_versions))
+            if path == "/api/boot_id":
+                return _json(orjson.dumps(self._nas.boot_id))
+        return websocket.respond(HTTPStatus.NOT_FOUND, "404 Not Found\n")
+
+
+def _path(request: HttpRequest) -> str:
+    return request.path.partition("?")[0]
 
 
 def _json(body: bytes) -> Response:

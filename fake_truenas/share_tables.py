@@ -4,6 +4,9 @@ from fake_truenas.documents import Documents
 
 NFS_SHARES = Documents("nfs_share", {"path": str})
 
+# `name_key` is the name as it is compared; entries do not show it.
+SMB_SHARES = Documents("smb_share", {"path": str, "name": str, "name_key": str})
+
 ISCSI_PORTALS = Documents("iscsi_portal", {"tag": int})
 ISCSI_INITIATORS = Documents("iscsi_initiator")
 ISCSI_AUTHS = Documents("iscsi_auth", {"tag": int})

@@ -1,29 +1,49 @@
 """What sharing.smb.* takes (TrueNAS API 25.10): the options of a share depend on its purpose."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from fake_truenas.checked import Checked
-from fake_truenas.schema import Bool, Check, Enum, Field, Int, List, Nullable, Obj, Problem, Str
+from fake_truenas.describe import json_schema
+from fake_truenas.schema import AnyOf, Bool, Check, Enum, Field, Int, List, Nullable, Obj, Problem, Str
 
 Object = dict[str, Any]
 
-_FORBIDDEN = '%<>*?|/\\+=;:",[]'
-_RESERVED = frozenset(("global", "printers", "homes", "admin$", "ipc$"))
-_LONGEST_NAME = 80
+FORBIDDEN: Final = '%<>*?|/\\+=;:",[]'
+RESERVED: Final = frozenset(("global", "printers", "homes", "admin$", "ipc$"))
+LONGEST_NAME: Final = 80
+_BLACKLIST = frozenset(
+    (
+        "state directory", "private directory", "lock directory", "lock dir", "config backend", "private dir",
+        "log level", "cache directory", "clustering", "ctdb socket", "socket options", "include", "wide links",
+        "insecure wide links",
+    )
+)  # fmt: skip
 _MOST_QUOTA_BYTES = 109_951_162_777_600
 _DAY_S = 86_400
+
+
+def aux_problems(text: str) -> Iterator[str]:
+    """What is wrong with lines of smb.conf."""
+    for line in text.splitlines():
+        if not line or line.startswith(("#", ";")):
+            continue
+        key, equals, _ = line.partition("=")
+        if not equals:
+            yield f'Auxiliary parameters must be in the format of "key = value": {line}'
+        elif key.strip() in _BLACKLIST:
+            yield f"{key} is a blacklisted auxiliary parameter. Changes to this parameter are not permitted."
 
 
 def _name_problem(name: str) -> str | None:
     if not name:
         return "Share name must contain at least one character"
-    if len(name) > _LONGEST_NAME:
-        return f"{name}: share name must not exceed {_LONGEST_NAME} characters in length"
-    if name.lower() in _RESERVED:
+    if len(name) > LONGEST_NAME:
+        return f"{name}: share name must not exceed {LONGEST_NAME} characters in length"
+    if name.lower() in RESERVED:
         return f"{name}: share name is reserved."
-    wrong = [letter for letter in _FORBIDDEN if letter in name]
+    wrong = [letter for letter in FORBIDDEN if letter in name]
     if wrong:
         return f"{name}: share name contains the following invalid characters: {', '.join(wrong)}"
     if any(unicodedata.category(letter) == "Cc" for letter in name):
@@ -94,7 +114,7 @@ PURPOSES: Final[Mapping[str, Obj]] = {
 }
 """The options of each purpose."""
 
-_AUDIT = Obj(
+AUDIT: Final = Obj(
     Field("enable", Bool(), default=False),
     Field("watch_list", List(_NONEMPTY), default=()),
     Field("ignore_list", List(_NONEMPTY), default=()),
@@ -114,6 +134,10 @@ class _OptionsObject:
 
         return check
 
+    def json_schema(self) -> dict[str, Any]:
+        """Describe."""
+        return json_schema(Nullable(AnyOf(*PURPOSES.values())))
+
 
 _MEMBERS = Obj(
     Field("purpose", Enum(*PURPOSES), default="DEFAULT_SHARE"),
@@ -124,7 +148,7 @@ _MEMBERS = Obj(
     Field("readonly", Bool(), default=False),
     Field("browsable", Bool(), default=True),
     Field("access_based_share_enumeration", Bool(), default=False),
-    Field("audit", _AUDIT, default={}),
+    Field("audit", AUDIT, default={}),
     Field("options", _OptionsObject(), default=None),
 )
 
@@ -183,6 +207,7 @@ _ACE = Obj(
 )
 _EVERYONE = {"ae_who_sid": "S-1-1-0", "ae_who_id": None, "ae_who_str": None, "ae_perm": "FULL", "ae_type": "ALLOWED"}
 
+PRECHECK: Final = Obj(Field("name", Nullable(Checked(Str(), _name_problem)), default=None))
 SHARE_NAME: Final = Obj(Field("share_name", _NONEMPTY))
 ACL: Final = Obj(
     Field("share_name", _NONEMPTY), Field("share_acl", List(Checked(_ACE, _ace_problem)), default=(_EVERYONE,))

@@ -8,7 +8,7 @@ import orjson
 from fake_truenas import dataset_ops, pools, space, zfs
 from fake_truenas.context import Ctx
 from fake_truenas.dataset_ops import EBUSY, EEXIST, NewDataset
-from fake_truenas.errors import CallError, invalid
+from fake_truenas.errors import CallError, Unexpected, invalid
 from fake_truenas.properties import BY_ZFS_NAME, SIZE_COLUMNS, parse_size
 from fake_truenas.store import Row
 
@@ -18,6 +18,29 @@ _IGNORED_ON_CLONE = ("mountpoint", "canmount")
 def find(ctx: Ctx, name: str) -> Row | None:
     """A snapshot's row by its full name."""
     return ctx.db.one("select * from snapshot where name = ?", (name,))
+
+
+def family(ctx: Ctx, row: Row, *, recursive: bool) -> list[Row]:
+    """The snapshot, with `recursive` also those of the same short name below its dataset."""
+    if not recursive:
+        return [row]
+    below = ctx.db.rows(
+        "select * from snapshot where short = ? and dataset_name > ? and dataset_name < ? order by name",
+        (row["short"], *space.descendants_range(row["dataset_name"])),
+    )
+    return [row, *below]
+
+
+def clones(ctx: Ctx, row: Row) -> list[str]:
+    """Names of the datasets that are clones of a snapshot."""
+    return [one["name"] for one in ctx.db.rows("select name from dataset where origin = ? order by name", (row["pk"],))]
+
+
+def holds(ctx: Ctx, row: Row) -> list[str]:
+    """The tags that hold a snapshot."""
+    return [
+        one["tag"] for one in ctx.db.rows("select tag from snapshot_hold where snapshot = ? order by tag", (row["pk"],))
+    ]
 
 
 def members(ctx: Ctx, row: Row, *, recursive: bool, exclude: Sequence[str] = ()) -> list[Row]:
@@ -52,8 +75,10 @@ def create(ctx: Ctx, datasets: Sequence[Row], short: str, properties: Mapping[st
     for row in datasets:
         name = f"{row['name']}@{short}"
         failed = f"Failed to snapshot {name}: cannot create snapshot '{name}'"
-        if db.value("select 1 from snapshot where name = ?", (name,)) is not None:
+        if find(ctx, name) is not None:
             raise CallError(f"{failed}: dataset already exists", EEXIST)
+        if len(name) > zfs.MAX_NAME:
+            raise CallError(f"{failed}: name is too long")
         pk = db.insert(
             "insert into snapshot (name, dataset, dataset_name, short, pool_name, guid, createtxg, created_at,"
             " referenced, written, volsize, volblocksize) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -84,17 +109,57 @@ def delete(ctx: Ctx, snapshot: Row, *, defer: bool) -> None:
         CallError: EBUSY, it is held, and `defer` is off.
     """
     pk, name = snapshot["pk"], snapshot["name"]
-    clones = [row["name"] for row in ctx.db.rows("select name from dataset where origin = ? order by name", (pk,))]
-    held = ctx.db.value("select 1 from snapshot_hold where snapshot = ?", (pk,)) is not None
-    if not clones and not held:
+    dependents, held = clones(ctx, snapshot), bool(holds(ctx, snapshot))
+    if not dependents and not held:
         dataset_ops.remove_snapshot(ctx, snapshot)
     elif defer:
         ctx.db.run("update snapshot set deferred = 1 where pk = ?", (pk,))
-    elif clones:
-        text = f"Please set this attribute as '{name}' snapshot has dependent clones: {', '.join(clones)}"
+    elif dependents:
+        text = f"Please set this attribute as '{name}' snapshot has dependent clones: {', '.join(dependents)}"
         raise invalid("options.defer", text)
     else:
         raise CallError(f"Failed to delete snapshot: cannot destroy snapshot {name}: dataset is busy", EBUSY)
+
+
+def hold(ctx: Ctx, rows: Sequence[Row], tag: str) -> None:
+    """Hold snapshots: none of them can be destroyed until the tag is released.
+
+    Raises:
+        CallError: one of them has this tag already (EFAULT; from 26.0 on EINVAL with the text of libzfs_core).
+    """
+    for row in rows:
+        if tag in holds(ctx, row):
+            if ctx.nas.persona.at_least("26.0"):
+                raise Unexpected(OSError("('lzc_hold() failed', (('File exists', 17),))"))
+            text = f"cannot hold snapshot '{row['name']}': tag already exists on this dataset"
+            raise CallError(f"Failed to hold snapshot: {text}")
+        ctx.db.run(
+            "insert into snapshot_hold (snapshot, tag, held_at) values (?, ?, ?)", (row["pk"], tag, int(ctx.now()))
+        )
+
+
+def release(ctx: Ctx, rows: Sequence[Row], tags: Sequence[str]) -> None:
+    """Take tags off snapshots, where they are; a deferred one without clones and holds disappears then."""
+    for row in rows:
+        ctx.db.run_many("delete from snapshot_hold where snapshot = ? and tag = ?", [(row["pk"], tag) for tag in tags])
+        if row["deferred"]:
+            dataset_ops.release_deferred(ctx, row)
+
+
+def rename(ctx: Ctx, rows: Sequence[Row], short: str) -> None:
+    """Give snapshots another short name.
+
+    Raises:
+        CallError: one of the names is taken, or too long.
+    """
+    for row in rows:
+        target = f"{row['dataset_name']}@{short}"
+        failed = f"Failed to rename snapshot: cannot rename to '{target}'"
+        if find(ctx, target) is not None:
+            raise CallError(f"{failed}: dataset already exists")
+        if len(target) > zfs.MAX_NAME:
+            raise CallError(f"{failed}: dataset name is too long")
+        ctx.db.run("update snapshot set name = ?, short = ? where pk = ?", (target, short, row["pk"]))
 
 
 def clone(ctx: Ctx, snapshot: Row, name: str, properties: Mapping[str, str]) -> None:

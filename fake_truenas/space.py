@@ -6,6 +6,8 @@ Usage is kept up to date along the ancestors at every change; nothing is ever re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from fake_truenas import zfs
 from fake_truenas.store import Row, Store
 
@@ -36,6 +38,12 @@ def chain(db: Store, row: Row) -> list[Row]:
         rows.append(by_pk(db, rows[-1]["parent"]))
     rows.reverse()
     return rows
+
+
+def is_readonly(db: Store, row: Row) -> bool:
+    """Whether the property `readonly` in force at a dataset is on."""
+    setting = next((one["local"] for one in reversed(chain(db, row)) if '"readonly"' in one["local"]), "{}")
+    return bool(orjson.loads(setting).get("readonly") == "on")
 
 
 def usable_bytes(db: Store, pool_id: int) -> int:
@@ -116,6 +124,24 @@ def move_charge(db: Store, amount: int, parent_pk: int | None) -> None:
         _charge(db, chain(db, by_pk(db, parent_pk)), amount)
 
 
+def move(db: Store, row: Row, parent: Row) -> None:
+    """Put a dataset with all below it under another parent of its pool; names stay as they are.
+
+    Raises:
+        OutOfSpaceError: between the new parent and what both places are below, there is too little for it.
+    """
+    charged = zfs.charged_bytes(row)
+    move_charge(db, -charged, row["parent"])
+    old_line = {above["pk"] for above in chain(db, by_pk(db, row["parent"]))}
+    rows = chain(db, by_pk(db, parent["pk"]))
+    common = max(index for index, above in enumerate(rows) if above["pk"] in old_line)
+    left = zfs.tree_available_bytes(rows[common:], usable_bytes(db, row["pool"]) if common == 0 else 1 << 62)
+    if charged > left:
+        raise zfs.OutOfSpaceError(f"{row['name']}: {charged} bytes needed, {left} available")
+    db.run("update dataset set parent = ? where pk = ?", (parent["pk"], row["pk"]))
+    move_charge(db, charged, parent["pk"])
+
+
 def add_referenced(db: Store, pk: int, delta_bytes: int, *, snapshot_bytes: int = 0) -> None:
     """Account for written or trimmed blocks of a dataset.
 
@@ -157,7 +183,7 @@ def set_first_properties(db: Store, pk: int, properties: Mapping[str, str | None
 def set_property(db: Store, pk: int, name: str, key: str, value: str) -> None:
     """Set a user property here; it is in force below too, down to where it is set again."""
     _replace(db, pk, key, value, pk)
-    if _has_children(db, pk):
+    if has_children(db, pk):
         _replace_below(db, name, key, (value, pk))
 
 
@@ -175,7 +201,7 @@ def inherit_property(db: Store, pk: int, name: str, key: str) -> bool:
         db.run("delete from dataset_property where dataset = ? and key = ?", (pk, key))
     else:
         _replace(db, pk, key, above["value"], above["source"])
-    if _has_children(db, pk):
+    if has_children(db, pk):
         _replace_below(db, name, key, None if above is None else (above["value"], above["source"]))
     return True
 
@@ -221,5 +247,6 @@ def _replace_below(db: Store, name: str, key: str, inherited: tuple[str, int] | 
         )
 
 
-def _has_children(db: Store, pk: int) -> bool:
+def has_children(db: Store, pk: int) -> bool:
+    """Whether there is a dataset directly below this one."""
     return db.value("select 1 from dataset where parent = ? limit 1", (pk,)) is not None

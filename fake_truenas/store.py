@@ -6,16 +6,32 @@ data. A transaction opens by itself with the first change and is ended by whoeve
 """
 
 import fcntl
+import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-SCHEMA_VERSION = 1
+FORMAT = 2
+"""Raise it when what the rows mean changes. When tables change, the schema's version changes by itself."""
+
+# A query for a hundred of a million datasets reads some hundred pages from all over the file: those from the mapped
+# part are not copied. Both bound the memory, which the mapped part counts towards although the kernel may take it back.
+_CACHE_KIB = 64 << 10
+_MAPPED_BYTES = 1 << 30
 
 Row = sqlite3.Row
 """A result row: by position or by column name."""
+
+
+def schema_version(script: str) -> int:
+    """The number that a database with these tables carries: it changes with any statement, and with FORMAT.
+
+    Gives 2 to 2^31 - 1, never the 0 of an empty database nor the 1 that early versions wrote for all their schemas.
+    """
+    digest = hashlib.sha256(f"{FORMAT} {' '.join(script.split())}".encode()).digest()
+    return 2 + int.from_bytes(digest[:4]) % ((1 << 31) - 2)
 
 
 class StoreError(Exception):
@@ -46,17 +62,20 @@ class Store:
             raise
 
     def _prepare(self, tables: Iterable[str], path: str) -> None:
+        # One script in one transaction: a process killed here leaves an empty file, not half a schema.
+        script = "\n".join(statement.rstrip().rstrip(";") + ";" for statement in tables)
+        needed = schema_version(script)
         self.connection.execute("pragma foreign_keys = on")
         self.connection.execute("pragma journal_mode = wal")
         self.connection.execute("pragma synchronous = normal")
+        self.connection.execute(f"pragma cache_size = -{_CACHE_KIB}")
+        self.connection.execute(f"pragma mmap_size = {_MAPPED_BYTES}")
         version = self.value("pragma user_version")
         if version == 0:
-            # One script in one transaction: a process killed here leaves an empty file, not half a schema.
-            script = "\n".join(statement.rstrip().rstrip(";") + ";" for statement in tables)
-            self.connection.executescript(f"begin immediate; {script} pragma user_version = {SCHEMA_VERSION}; commit;")
-        elif version != SCHEMA_VERSION:
+            self.connection.executescript(f"begin immediate; {script} pragma user_version = {needed}; commit;")
+        elif version != needed:
             raise StoreError(
-                f"{path} has schema version {version}, this program needs {SCHEMA_VERSION}: "
+                f"{path} has schema version {version}, this program needs {needed}: "
                 "use another --data-dir, or the program version that wrote it"
             )
 

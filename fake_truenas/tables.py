@@ -8,10 +8,16 @@ set here.
 
 `dataset_property` holds the user properties in force, inherited ones too, each with the dataset that set it: so that
 looking for a value
-is one index lookup. `snapshot_property` holds a snapshot's own ones.
+is one index lookup. `snapshot_property` holds a snapshot's own ones. `dataset_quota` holds what users and groups may
+store in a file system, by kind (USER, USEROBJ, GROUP, GROUPOBJ) and id.
 """
 
-TABLES = """
+from fake_truenas.zfs import INTERNAL_MARKS
+
+INTERNAL_SQL = "(" + " or ".join(f"instr(name, '{mark}') > 0" for mark in INTERNAL_MARKS) + ")"
+"""Condition for datasets that queries hide; the index on it is empty where there are none."""
+
+TABLES = f"""
 create table pool (
     id integer primary key,
     name text not null unique,
@@ -43,10 +49,11 @@ create table dataset (
     snaps integer not null default 0,
     child integer not null default 0,
     origin integer references snapshot (pk) deferrable initially deferred,
-    local text not null default '{}'
+    local text not null default '{{}}'
 );
 create index dataset_parent on dataset (parent, name);
 create index dataset_origin on dataset (origin) where origin is not null;
+create index dataset_internal on dataset (name) where {INTERNAL_SQL};
 
 create table dataset_property (
     dataset integer not null references dataset (pk) on delete cascade,
@@ -56,6 +63,14 @@ create table dataset_property (
     primary key (dataset, key)
 ) without rowid;
 create index dataset_property_value on dataset_property (key, value, dataset);
+
+create table dataset_quota (
+    dataset integer not null references dataset (pk) on delete cascade,
+    kind text not null,
+    owner integer not null,
+    value integer not null,
+    primary key (dataset, kind, owner)
+) without rowid;
 
 create table snapshot (
     pk integer primary key,

@@ -14,7 +14,11 @@ MAX_NAME = 255
 MAX_DEPTH = 50
 GIB = 1 << 30
 
+INTERNAL_MARKS = ("/.system", "/ix-applications", "/ix-apps", "/.ix-virt")
+"""What the names of datasets contain that TrueNAS keeps for itself and does not show."""
+
 _COMPONENT = re.compile(r"[A-Za-z0-9_.: -]+")
+_PROPERTY = re.compile(r"[a-z0-9_.:-]+")
 _INDIRECT_BLOCK = 1 << 17
 _POINTERS_PER_BLOCK = 1024
 
@@ -43,6 +47,16 @@ def name_problem(name: str) -> str | None:
         if problem:
             return problem
     return None
+
+
+def property_problem(key: str) -> str | None:
+    """Why ZFS refuses a user property's name, or None."""
+    return None if ":" in key and _PROPERTY.fullmatch(key) else f"invalid property '{key}'"
+
+
+def is_internal(name: str) -> bool:
+    """Whether TrueNAS hides a dataset of this name from pool.dataset.query."""
+    return any(mark in name for mark in INTERNAL_MARKS)
 
 
 def component_problem(part: str) -> str | None:
@@ -93,6 +107,8 @@ def tree_available_bytes(chain: Sequence[Usage], usable: int) -> int:
     """What can still be added at the last dataset of a chain that starts at the pool's root; not negative."""
     space = usable
     for index, row in enumerate(chain):
+        if index and not row["reservation"] and not row["quota"]:
+            continue  # leaves what those above it leave
         used = used_bytes(row)
         if index == 0:
             space -= used
@@ -105,8 +121,12 @@ def tree_available_bytes(chain: Sequence[Usage], usable: int) -> int:
 
 def available_bytes(chain: Sequence[Usage], usable: int) -> int:
     """The property `available` of the last dataset of a chain that starts at the pool's root."""
-    row = chain[-1]
-    space = tree_available_bytes(chain, usable) + refreserved_bytes(row)
+    return own_available_bytes(chain[-1], tree_available_bytes(chain, usable))
+
+
+def own_available_bytes(row: Usage, tree_available: int) -> int:
+    """`available_bytes` of a dataset where the tree down to it leaves `tree_available`."""
+    space = tree_available + refreserved_bytes(row)
     if row["refquota"]:
         space = min(space, row["refquota"] - row["referenced"])
     return max(0, space)

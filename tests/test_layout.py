@@ -21,6 +21,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "csisim/faults/model.py": "records and their text; tests/faults/test_grammar.py reads back whatever is printed",
     "csisim/driver/services.py": "puts the services together; every test of an RPC goes through it",
     "fake_truenas/context.py": "what handlers are given; tests/fake_truenas/test_nas.py follows changes and events through it",
+    "fake_truenas/framing.py": "records and a protocol; test_jsonrpc.py and test_legacy.py read and write with both",
     "fake_truenas/session.py": "a record; tests/fake_truenas/test_server.py logs in and out",
     "fake_truenas/tables.py": "one SQL text; every test with a NAS makes these tables, test_costs.py asks its indexes",
 }

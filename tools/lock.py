@@ -5,7 +5,10 @@ The files hold for every platform and Python version that pyproject.toml allows.
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+
+from setup_venv import find_pip
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ["--group", "build"]
@@ -17,13 +20,16 @@ TARGETS = {
 
 
 def main() -> None:
-    """Resolve both files with uv, which is fetched for the occasion."""
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "uv"], check=True)
-    for name, extra in TARGETS.items():
-        command = ["-m", "uv", "pip", "compile", "pyproject.toml", *extra, "--universal", "--python-version", "3.11"]
-        command += ["--generate-hashes", "--no-emit-index-url", "--quiet", "--output-file", name]
-        subprocess.run([sys.executable, *command, *sys.argv[1:]], check=True, cwd=ROOT)
-        print(name)
+    """Resolve both files with uv, which is fetched for the occasion; arguments go to it, such as `--upgrade`."""
+    with tempfile.TemporaryDirectory() as work:
+        target = Path(work) / "uv"
+        pip = find_pip(Path(sys.executable), Path(work))
+        subprocess.run([*pip, "install", "--quiet", "--target", str(target), "uv"], check=True)
+        for name, extra in TARGETS.items():
+            command = [str(target / "bin" / "uv"), "pip", "compile", "pyproject.toml", *extra, "--universal"]
+            command += ["--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--quiet"]
+            subprocess.run([*command, "--output-file", name, *sys.argv[1:]], check=True, cwd=ROOT)
+            print(name)
 
 
 if __name__ == "__main__":

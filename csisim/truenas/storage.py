@@ -26,7 +26,7 @@ _NATIVE = [
 ]
 _DATASET_EXTRA = {"flat": True, "retrieve_children": False, "properties": _NATIVE}
 _EXISTS_WORDS = ("already exists", "must be unique", "already exports")
-_MISSING_WORDS = ("does not exist", "not found", "no such")
+_MISSING_WORDS = ("does not exist", "not found", "no such", "specify a pool which exists")
 _PAGE = 500
 _SPACE_WORDS = ("out of space", "80%", "80 %", "no space", "insufficient space", "exceeds available")
 

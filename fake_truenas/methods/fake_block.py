@@ -13,15 +13,15 @@ without a kernel can store bytes in a zvol, a snapshot can be compared with anot
 
 `runs` are [offset, length] in bytes, in ascending order, at most `limit` of them; the next page starts at
 `next_offset`, null at the end. A missing zvol or snapshot, and bad numbers, are refused as validation errors; a full
-pool or quota with ENOSPC, a write to a snapshot with EROFS.
+pool or quota with ENOSPC, a write to a snapshot or a read-only zvol with EROFS.
 """
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fake_truenas import block_data, block_sessions, pools, space, zfs
+from fake_truenas import block_data, block_sessions, pools, services, space, zfs
 from fake_truenas.block_data import ALIVE, Layer, Now, Runs, Space, View
 from fake_truenas.context import Ctx
 from fake_truenas.errors import CallError, does_not_exist, invalid
@@ -37,7 +37,8 @@ from fake_truenas.share_tables import (
 )
 from fake_truenas.store import Row
 
-_ENOSPC, _EROFS, _EACCES, _ENOENT = 28, 30, 13, 2
+_ENOSPC, _EROFS, _EACCES, _ENOENT, _ECONNREFUSED = 28, 30, 13, 2, 111
+_DAEMONS = {block_sessions.ISCSI: "iscsitarget", block_sessions.NVMET: "nvmet"}
 MAX_READ_BYTES = 1 << 20
 MAX_RUNS = 10_000
 
@@ -63,6 +64,29 @@ class _Hooks(DatasetHooks):
         if block_data.has_blocks(ctx.db, dataset_pk):
             block_data.rolled_back(ctx.db, dataset_pk, _snapshot_txg(ctx, snapshot_pk))
             _recount(ctx, dataset_pk)
+
+    def received(self, ctx: Ctx, dataset_pk: int, snapshot_pk: int, base_pk: int | None) -> None:
+        """Write what the snapshot has, or only what changed since the base."""
+        row = space.by_pk(ctx.db, dataset_pk)
+        if row["type"] != "VOLUME":
+            return
+        source = _snapshot_view(ctx, snapshot_pk)
+        target = View(_layers(ctx, dataset_pk, ALIVE), row["volblocksize"], row["volsize"])
+        now = _begin(ctx, row)
+        whole = Runs([[0, source.volsize_bytes]], None)
+        offset: int | None = 0
+        while offset is not None:
+            runs = None
+            if base_pk is not None:
+                runs = block_data.changed(ctx.db, _snapshot_view(ctx, base_pk), source, offset, MAX_RUNS)
+            runs = runs or whole
+            for start, length in runs.runs:
+                end = min(start + length, source.volsize_bytes)
+                used = [block_data.unmap(ctx.db, target, now, start, end - start)]
+                used += _copied(ctx, source, target, now, start, end)
+                for one in used:
+                    _account(ctx, space.by_pk(ctx.db, dataset_pk), one)
+            offset = runs.next_offset
 
     def promoted(self, ctx: Ctx, clone_pk: int, origin_dataset_pk: int, snapshot_pks: Sequence[int]) -> None:
         """Hand over the blocks of the snapshots that moved; the newest of them is the one that was cloned."""
@@ -159,9 +183,12 @@ def changed(ctx: Ctx, base: str | None, target: str, offset: int, limit: int) ->
 def connect(ctx: Ctx, session: dict[str, str]) -> int:
     """Log an initiator (IQN) in to a target, or a host (NQN) in to a subsystem; gives the session's id.
 
-    `name` is the target's or subsystem's qualified name. ENOENT if there is none, EACCES if it does not let this
-    initiator or host in.
+    `name` is the target's or subsystem's qualified name. ECONNREFUSED while the service does not run, ENOENT if there
+    is no such name, EACCES if it does not let this initiator or host in.
     """
+    daemon = _DAEMONS[session["protocol"]]
+    if not services.running(ctx.db, daemon):
+        raise CallError(f"Connection refused: service {daemon} is not running", _ECONNREFUSED)
     owner = _iscsi_owner(ctx, session) if session["protocol"] == block_sessions.ISCSI else _nvmet_owner(ctx, session)
     return block_sessions.open_session(ctx.db, session["protocol"], owner, session["initiator"], session["address"])
 
@@ -233,6 +260,27 @@ def _view(ctx: Ctx, name: str) -> View:
     return View(layers, snapshot["volblocksize"], snapshot["volsize"])
 
 
+def _snapshot_view(ctx: Ctx, pk: int) -> View:
+    row = ctx.db.one("select * from snapshot where pk = ?", (pk,))
+    assert row is not None  # noqa: S101 - the caller has just found it
+    return View(_layers(ctx, row["dataset"], row["createtxg"]), row["volblocksize"], row["volsize"])
+
+
+def _copied(ctx: Ctx, source: View, target: View, now: Now, start: int, end: int) -> Iterator[Space]:
+    """Write what one view has between two offsets into another."""
+    offset: int | None = start
+    while offset is not None and offset < end:
+        runs = block_data.allocated(ctx.db, source, offset, MAX_RUNS)
+        for first, length in runs.runs:
+            last = min(first + length, end)
+            for at in range(max(first, start), last, MAX_READ_BYTES):
+                size = min(MAX_READ_BYTES, last - at)
+                yield block_data.write(ctx.db, target, now, at, block_data.read(ctx.db, source, at, size))
+            if last >= end:
+                return
+        offset = runs.next_offset
+
+
 def _layers(ctx: Ctx, dataset_pk: int, txg: int) -> tuple[Layer, ...]:
     layers = [Layer(dataset_pk, txg)]
     while origin := ctx.db.one(
@@ -246,7 +294,10 @@ def _layers(ctx: Ctx, dataset_pk: int, txg: int) -> tuple[Layer, ...]:
 def _writable(ctx: Ctx, name: str) -> tuple[Row, View]:
     if "@" in name:
         raise CallError(f"{name} is a snapshot: it cannot be written", _EROFS)
-    return _zvol(ctx, name), _view(ctx, name)
+    row = _zvol(ctx, name)
+    if space.is_readonly(ctx.db, row):
+        raise CallError(f"{name} cannot be written: its property readonly is on", _EROFS)
+    return row, _view(ctx, name)
 
 
 def _check_range(view: View, name: str, offset: int, length: int) -> None:

@@ -1,4 +1,4 @@
-"""filesystem.*: directories and their permissions (TrueNAS API 25.10). There are no files.
+"""filesystem.*: directories, the files of extents and namespaces, and their permissions (TrueNAS API 25.10).
 
 `setacl`, `setperm` and `chown` are jobs of one lock; what they refuse is the job's failure.
 """
@@ -19,7 +19,7 @@ from fake_truenas.registry import Job, Namespace
 from fake_truenas.schema import Bool, Field, Json, List, Obj, Str
 from fake_truenas.unix_ids import group_name, user_name
 
-EPERM, ENOENT, EEXIST, EINVAL, EROFS = 1, 2, 17, 22, 30
+EPERM, ENOENT, EEXIST, ENOTDIR, EINVAL, EROFS = 1, 2, 17, 20, 22, 30
 
 _ALLOCATED_BYTES = 512
 _FIRST_DEVICE = 40
@@ -42,10 +42,12 @@ def _common(ctx: Ctx, directory: Directory) -> Entry:
     pk = 0 if directory.dataset is None else directory.dataset["pk"]
     return {
         "realpath": directory.path,
-        "type": "DIRECTORY",
-        "size": 2 + directories.count_children(ctx, directory),
+        "type": "FILE" if directory.is_file else "DIRECTORY",
+        "size": 2 + directories.count_children(ctx, directory)
+        if directory.size_bytes is None
+        else directory.size_bytes,
         "allocation_size": _ALLOCATED_BYTES,
-        "mode": modes.S_IFDIR | directory.mode,
+        "mode": (modes.S_IFREG if directory.is_file else modes.S_IFDIR) | directory.mode,
         "mount_id": _FIRST_MOUNT + pk,
         "acl": directories.acl_in_force(ctx, directory) is not None,
         "uid": directory.uid,
@@ -73,7 +75,7 @@ def stat(ctx: Ctx, path: str) -> Entry:
     pk = 0 if found.dataset is None else found.dataset["pk"]
     entry = _common(ctx, found)
     times = {"atime": found.atime, "mtime": found.mtime, "ctime": found.ctime, "btime": found.btime}
-    numbers = {"dev": _FIRST_DEVICE + pk, "inode": found.inode, "nlink": entry["size"]}
+    numbers = {"dev": _FIRST_DEVICE + pk, "inode": found.inode, "nlink": 1 if found.is_file else entry["size"]}
     return entry | times | numbers | {"user": user_name(found.uid), "group": group_name(found.gid)}
 
 
@@ -137,11 +139,13 @@ def listdir(ctx: Ctx, path: str, filters: list[Any], options: dict[str, Any]) ->
     """What a directory holds, as a query.
 
     Raises:
-        CallError: ENOENT, or EFAULT for the directory of the pools where ZFS attributes are wanted.
+        CallError: ENOENT, ENOTDIR, or EFAULT for the directory of the pools where ZFS attributes are wanted.
     """
     found = directories.find(ctx, path) if path.startswith("/") else None
     if found is None:
         raise CallError(f"Directory {path} does not exist", ENOENT)
+    if found.is_file:
+        raise CallError(f"Path {path} is not a directory", ENOTDIR)
     wanted = [item if isinstance(item, str) else item[:1] for item in options["select"]]
     if found.dataset is None and not options["count"] and (not wanted or "zfs_attrs" in wanted):
         raise CallError(f"{path}: ZFS attributes are not supported.")
@@ -174,6 +178,8 @@ def mkdir(ctx: Ctx, data: Entry) -> Entry:
     parent = directories.find(ctx, above)
     if parent is None:
         raise Unexpected(OSError(ENOENT, "No such file or directory", path))
+    if parent.is_file:
+        raise Unexpected(OSError(ENOTDIR, "Not a directory", path))
     if parent.dataset is None or directories.setting(ctx, parent.dataset, "readonly") == "on":
         raise Unexpected(OSError(EROFS, "Read-only file system", path))
     mode, acl = _new_permissions(ctx, parent, path, options)

@@ -10,11 +10,11 @@ from fake_truenas.documents import Problems, Rules, add_crud, load
 from fake_truenas.errors import CallError
 from fake_truenas.methods.iscsi_global import global_config
 from fake_truenas.registry import Namespace
-from fake_truenas.schema import Enum, Field, Int, List, Obj, Str
+from fake_truenas.schema import SECRET, Enum, Field, Int, List, Obj, Str
+from fake_truenas.secrecy import shown
 from fake_truenas.share_tables import ISCSI_AUTHS, ISCSI_INITIATORS, ISCSI_PORTALS, ISCSI_TARGETS
 from fake_truenas.store import Row
 
-REDACTED = "********"
 AUTH_METHODS = Enum("NONE", "CHAP", "CHAP_MUTUAL")
 _ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - an address to be told, not to bind to
 
@@ -137,10 +137,10 @@ def _check_secret(problems: Problems, field: str, title: str, secret: str) -> No
 
 def _clean_auth(ctx: Ctx, data: Entry, old: Entry | None, problems: Problems) -> Entry:
     secret, peer_user, peer_secret = data["secret"], data["peeruser"], data["peersecret"]
-    _check_secret(problems, "secret", "Secret", secret)
     mutual = data["discovery_auth"] == "CHAP_MUTUAL"
     if not peer_user and peer_secret:
         problems.add("peersecret", "The peer user is required if you set a peer secret.")
+    _check_secret(problems, "secret", "Secret", secret)
     if peer_user:
         if not peer_secret:
             problems.add("peersecret", "The peer secret is required if you set a peer user.")
@@ -148,14 +148,19 @@ def _clean_auth(ctx: Ctx, data: Entry, old: Entry | None, problems: Problems) ->
             problems.add("peersecret", "The peer secret cannot be the same as user secret.")
         else:
             _check_secret(problems, "peersecret", "Peer Secret", peer_secret)
+        if mutual and _mutual_peers(ctx, old):
+            problems.add("discovery_auth", "Cannot specify CHAP_MUTUAL as only one such entry is permitted.")
     elif mutual:
         problems.add("discovery_auth", "Cannot specify CHAP_MUTUAL if peer_user has not been defined.")
-    own = old["id"] if old else None
-    if mutual and any(other["discovery_auth"] == "CHAP_MUTUAL" for other in ISCSI_AUTHS.find(ctx.db, but=own)):
-        problems.add("discovery_auth", "Cannot specify CHAP_MUTUAL as only one such entry is permitted.")
     if old and data["tag"] != old["tag"] and (usages := _last_of_a_used_group(ctx, old)):
         problems.add("tag", usages)
     return data
+
+
+def _mutual_peers(ctx: Ctx, old: Entry | None) -> bool:
+    """Whether another credential is for mutual discovery."""
+    others = ISCSI_AUTHS.find(ctx.db, but=old["id"] if old else None)
+    return any(other["discovery_auth"] == "CHAP_MUTUAL" and other["peeruser"] for other in others)
 
 
 def _last_of_a_used_group(ctx: Ctx, entry: Entry) -> str | None:
@@ -169,15 +174,14 @@ def _last_of_a_used_group(ctx: Ctx, entry: Entry) -> str | None:
     return f"Authorized access of {entry['id']} is being used by following target(s): {ids}"
 
 
+def _auth_entries(ctx: Ctx, rows: Sequence[Row], extra: Mapping[str, Any]) -> list[Entry]:  # noqa: ARG001 - given shape
+    return shown(ctx, [load(row) for row in rows], ("secret", "peersecret"), "SHARING_ISCSI_AUTH_WRITE")
+
+
 def _remove_auth(ctx: Ctx, entry: Entry) -> None:
     usages = _last_of_a_used_group(ctx, entry)
     if usages:
         raise CallError(usages)
-
-
-def _redact(entry: Entry) -> Entry:
-    """Subscribers never see secrets."""
-    return {**entry, "secret": REDACTED, "peersecret": REDACTED if entry["peersecret"] else ""}
 
 
 add_crud(
@@ -188,16 +192,16 @@ add_crud(
         create=Obj(
             Field("tag", Int()),
             Field("user", Str()),
-            Field("secret", Str()),
+            Field("secret", SECRET),
             Field("peeruser", Str(), default=""),
-            Field("peersecret", Str(), default=""),
+            Field("peersecret", SECRET, default=""),
             Field("discovery_auth", AUTH_METHODS, default="NONE"),
         ),
         clean=_clean_auth,
         argument=None,
         schema="iscsi_auth",
+        entries=_auth_entries,
         removed=_remove_auth,
-        announced=_redact,
     ),
 )
 

@@ -4,6 +4,7 @@ import ipaddress
 from typing import Any
 
 from fake_truenas.block_sessions import ISCSI, drop_sessions, has_session
+from fake_truenas.checked import Checked
 from fake_truenas.context import Ctx
 from fake_truenas.crud import Entry
 from fake_truenas.documents import Problems, Rules, add_crud, remove
@@ -20,12 +21,16 @@ from fake_truenas.share_tables import (
     ISCSI_TARGETS,
 )
 
-target = Namespace("iscsi.target", tables=ISCSI_TARGETS.sql())
+_FREE_IDS = "create table iscsi_free_rel_tgt_id (rel_tgt_id integer primary key);"
+
+target = Namespace("iscsi.target", tables=ISCSI_TARGETS.sql() + _FREE_IDS)
 target_extent = Namespace("iscsi.targetextent", tables=ISCSI_TARGET_EXTENTS.sql())
 namespaces = (target, target_extent)
 
 _NAME_LETTERS = frozenset("-abcdefghijklmnopqrstuvwxyz0123456789.:")
-_NAME_TEXT = "Name can only contain lowercase alphanumeric characters plus dot (.), dash (-), and colon (:)"
+_NAME_TEXT = "Only lowercase alphanumeric characters plus dot (.), dash (-), and colon (:) are allowed."
+# The missing space is the real server's.
+_SCHEMA_TEXT = "Name can only contain lowercase alphanumeric charactersplus dot (.), dash (-), and colon (:)"
 _LUN_MAP_SIZE = 16383
 
 _GROUP = Obj(
@@ -36,8 +41,12 @@ _GROUP = Obj(
 )
 
 
+def _letters_problem(name: str) -> str | None:
+    return None if _NAME_LETTERS.issuperset(name) else _SCHEMA_TEXT
+
+
 def _name_problem(ctx: Ctx, name: str, own: int | None) -> str | None:
-    if not _NAME_LETTERS.issuperset(name):
+    if not name or not _NAME_LETTERS.issuperset(name):
         return _NAME_TEXT
     if ISCSI_TARGETS.find(ctx.db, name=name, but=own):
         return "Target with this name already exists"
@@ -64,17 +73,17 @@ def _check_groups(ctx: Ctx, groups: list[Entry], problems: Problems) -> None:
         portals.add(group["portal"])
         if group["initiator"] and ISCSI_INITIATORS.get(ctx.db, group["initiator"]) is None:
             problems.add(f"{where}.initiator", f"{group['initiator']} Initiator not found in database")
-        if group["auth"]:
-            _check_auth(ctx, group, f"{where}.auth", problems)
-        elif group["authmethod"] != "NONE":
+        if not group["auth"] and group["authmethod"] != "NONE":
             problems.add(f"{where}.auth", "Authentication group is required for CHAP and CHAP Mutual")
+        elif group["auth"] and group["authmethod"] == "CHAP_MUTUAL":
+            _check_mutual(ctx, group, f"{where}.auth", problems)
 
 
-def _check_auth(ctx: Ctx, group: Entry, where: str, problems: Problems) -> None:
+def _check_mutual(ctx: Ctx, group: Entry, where: str, problems: Problems) -> None:
     found = ISCSI_AUTHS.find(ctx.db, tag=group["auth"])
     if not found:
         problems.add(where, "Authentication group not found", 2)
-    elif group["authmethod"] == "CHAP_MUTUAL" and not found[0]["peeruser"]:
+    elif not found[0]["peeruser"]:
         problems.add(where, f"Authentication group {group['auth']} does not support CHAP Mutual")
 
 
@@ -90,9 +99,20 @@ def _clean_target(ctx: Ctx, data: Entry, old: Entry | None, problems: Problems) 
     _check_groups(ctx, data["groups"], problems)
     for index, network in enumerate(data["auth_networks"]):
         if not _is_network(network):
-            problems.add(f"auth_networks.{index}", f"{network!r:.60} is not an IP network")
-    rel_tgt_id = old["rel_tgt_id"] if old else (ctx.db.value("select max(rel_tgt_id) from iscsi_target") or 0) + 1
-    return {**data, "rel_tgt_id": rel_tgt_id}
+            text = f'Auth network "{network:.60}" is not a valid IPv4 or IPv6 network'
+            problems.add(f"auth_networks.{index}", text)
+    rel_tgt_id = old["rel_tgt_id"] if old else _free_rel_tgt_id(ctx)
+    alias = data["alias"] or None  # an empty one is stored as none, else a second target without alias would clash
+    return {**data, "alias": alias, "rel_tgt_id": rel_tgt_id}
+
+
+def _free_rel_tgt_id(ctx: Ctx) -> int:
+    """The smallest number that no target has: one that a deleted target had, or the next one."""
+    freed: int | None = ctx.db.value("select min(rel_tgt_id) from iscsi_free_rel_tgt_id")
+    if freed is not None:
+        ctx.db.run("delete from iscsi_free_rel_tgt_id where rel_tgt_id = ?", (freed,))
+        return freed
+    return int(ctx.db.value("select max(rel_tgt_id) from iscsi_target") or 0) + 1
 
 
 def _remove_target(ctx: Ctx, entry: Entry, force: bool = False, delete_extents: bool = False) -> None:
@@ -101,8 +121,9 @@ def _remove_target(ctx: Ctx, entry: Entry, force: bool = False, delete_extents: 
     for link in ISCSI_TARGET_EXTENTS.find(ctx.db, target=entry["id"]):
         remove(ctx, "iscsi.targetextent", ISCSI_TARGET_EXTENTS, link["id"])
         if delete_extents:
-            remove(ctx, "iscsi.extent", ISCSI_EXTENTS, link["extent"])
+            remove(ctx, "iscsi.extent", ISCSI_EXTENTS, link["extent"])  # the real call keeps an extent's file
     drop_sessions(ctx.db, ISCSI, entry["id"])
+    ctx.db.run("insert into iscsi_free_rel_tgt_id (rel_tgt_id) values (?)", (entry["rel_tgt_id"],))
 
 
 def remove_orphan_target(ctx: Ctx, target_id: int) -> None:
@@ -119,7 +140,7 @@ add_crud(
     Rules(
         type_name="iSCSITarget",
         create=Obj(
-            Field("name", Str(min_length=1, max_length=120)),
+            Field("name", Checked(Str(min_length=1, max_length=120), _letters_problem)),
             Field("alias", Nullable(Str()), default=None),
             Field("mode", Enum("ISCSI", "FC", "BOTH"), default="ISCSI"),
             Field("groups", List(_GROUP), default=()),

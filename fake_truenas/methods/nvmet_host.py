@@ -11,16 +11,19 @@ from fake_truenas.crud import Entry
 from fake_truenas.documents import Problems, Rules, add_crud, load, remove
 from fake_truenas.errors import invalid
 from fake_truenas.methods.nvmet_global import NQN
+from fake_truenas.redaction import Secret
 from fake_truenas.registry import Namespace
 from fake_truenas.schema import Bool, Enum, Field, Int, Nullable, Obj, Str
+from fake_truenas.secrecy import shown
 from fake_truenas.share_tables import NVMET_HOST_SUBSYSTEMS, NVMET_HOSTS, NVMET_SUBSYSTEMS
 from fake_truenas.store import Row
 
-_REDACTED = "********"
 _HASHES = ("SHA-256", "SHA-384", "SHA-512")
 _GROUPS = ("2048-BIT", "3072-BIT", "4096-BIT", "6144-BIT", "8192-BIT")
 _KEY_LENGTHS = {"DHHC-1:01:": 32, "DHHC-1:02:": 48, "DHHC-1:03:": 64}
 _CHECKSUM_LENGTH = 4
+_KEY = Str(min_length=1, secret=True)
+_SECRET = ("dhchap_key", "dhchap_ctrl_key")
 
 host = Namespace("nvmet.host", since="25.10", tables=NVMET_HOSTS.sql())
 host_subsys = Namespace("nvmet.host_subsys", since="25.10", tables=NVMET_HOST_SUBSYSTEMS.sql())
@@ -56,6 +59,10 @@ def _clean_host(ctx: Ctx, data: Entry, old: Entry | None, problems: Problems) ->
     return data
 
 
+def _host_entries(ctx: Ctx, rows: Sequence[Row], extra: Mapping[str, Any]) -> list[Entry]:  # noqa: ARG001 - given shape
+    return shown(ctx, [load(row) for row in rows], _SECRET, "SHARING_NVME_TARGET_WRITE")
+
+
 def _remove_host(ctx: Ctx, entry: Entry, options: Mapping[str, Any]) -> None:
     links = NVMET_HOST_SUBSYSTEMS.find(ctx.db, host_id=entry["id"])
     if links and not options["force"]:
@@ -67,12 +74,6 @@ def _remove_host(ctx: Ctx, entry: Entry, options: Mapping[str, Any]) -> None:
         remove(ctx, "nvmet.host_subsys", NVMET_HOST_SUBSYSTEMS, link["id"])
 
 
-def _redact(entry: Entry) -> Entry:
-    """Subscribers never see secrets."""
-    hidden = {key: _REDACTED for key in ("dhchap_key", "dhchap_ctrl_key") if entry[key] is not None}
-    return {**entry, **hidden}
-
-
 add_crud(
     host,
     NVMET_HOSTS,
@@ -80,17 +81,17 @@ add_crud(
         type_name="NVMetHost",
         create=Obj(
             Field("hostnqn", NQN),
-            Field("dhchap_key", Nullable(Str(min_length=1)), default=None),
-            Field("dhchap_ctrl_key", Nullable(Str(min_length=1)), default=None),
+            Field("dhchap_key", Nullable(_KEY), default=None),
+            Field("dhchap_ctrl_key", Nullable(_KEY), default=None),
             Field("dhchap_dhgroup", Nullable(Enum(*_GROUPS)), default=None),
             Field("dhchap_hash", Enum(*_HASHES), default="SHA-256"),
         ),
         clean=_clean_host,
         argument="nvmet_host",
         schema="nvmet_host",
+        entries=_host_entries,
         removed=_remove_host,
         delete_params=(Field("options", Obj(Field("force", Bool(), default=False)), default={}),),
-        announced=_redact,
     ),
 )
 
@@ -103,7 +104,7 @@ def generate_key(ctx: Ctx, dhchap_hash: str, nqn: str | None) -> str:  # noqa: A
     number = _HASHES.index(dhchap_hash) + 1
     key = ctx.rng.randbytes(_KEY_LENGTHS[f"DHHC-1:0{number}:"])
     checksum = zlib.crc32(key).to_bytes(_CHECKSUM_LENGTH, "little")
-    return f"DHHC-1:0{number}:{base64.b64encode(key + checksum).decode()}:"
+    return Secret(f"DHHC-1:0{number}:{base64.b64encode(key + checksum).decode()}:")
 
 
 @host.method("dhchap_dhgroup_choices")
@@ -133,10 +134,10 @@ def _link_entries(ctx: Ctx, rows: Sequence[Row], extra: Mapping[str, Any]) -> li
     links = [load(row) for row in rows]
     hosts = NVMET_HOSTS.by_id(ctx.db, (link["host_id"] for link in links))
     subsystems = NVMET_SUBSYSTEMS.by_id(ctx.db, (link["subsys_id"] for link in links))
-    return [
-        {"id": link["id"], "host": _redact(hosts[link["host_id"]]), "subsys": subsystems[link["subsys_id"]]}
-        for link in links
+    entries = [
+        {"id": link["id"], "host": hosts[link["host_id"]], "subsys": subsystems[link["subsys_id"]]} for link in links
     ]
+    return shown(ctx, entries, _SECRET, "SHARING_NVME_TARGET_WRITE")
 
 
 add_crud(

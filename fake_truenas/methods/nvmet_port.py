@@ -4,12 +4,14 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fake_truenas.checked import Checked
 from fake_truenas.context import Ctx
 from fake_truenas.crud import Entry
 from fake_truenas.documents import Problems, Rules, add_crud, load, remove
 from fake_truenas.errors import invalid
 from fake_truenas.registry import Namespace
-from fake_truenas.schema import AnyOf, Bool, Enum, Field, Int, Nullable, Obj, Str
+from fake_truenas.schema import Bool, Check, Enum, Field, Int, Nullable, Obj, Problem, Str
+from fake_truenas.services import running
 from fake_truenas.share_tables import NVMET_PORT_SUBSYSTEMS, NVMET_PORTS, NVMET_SUBSYSTEMS
 from fake_truenas.store import Row
 
@@ -31,42 +33,81 @@ port_subsys = Namespace("nvmet.port_subsys", since="25.10", tables=NVMET_PORT_SU
 namespaces = (port, port_subsys)
 
 
-def _check_address(data: Entry, where: str) -> str:
-    """The address family.
-
-    Raises:
-        ValidationErrors: the address or the port does not fit the transport.
-    """
-    if data["addr_trtype"] == "FC":
-        return "FC"
+def _address_problem(text: str) -> str | None:
     try:
-        address = ipaddress.ip_address(data["addr_traddr"])
+        ipaddress.ip_address(text)
     except ValueError:
-        raise invalid(where, "addr_traddr must be a valid IP address") from None
-    service = data["addr_trsvcid"]
-    if not isinstance(service, int):
-        raise invalid(where, "For TCP or RDMA addr_trsvcid must be a port number integer")
-    if not 1024 <= service <= 65535:
-        raise invalid(where, "addr_trsvcid port number must be an integer in the range 1024..65535")
-    return f"IPV{address.version}"
+        return "value is not a valid IPv4 or IPv6 address" if text else "addr_traddr is required"
+    return None
+
+
+class _Port(Obj):
+    """What a port is made of; its transport decides which members there are, and refusals name it in their path."""
+
+    __slots__ = ()
+
+    def compile(self) -> Check:
+        """Compile."""
+        over_ip = super().compile()
+        over_fc = Obj(*_FC, *_MORE, partial=self.partial).compile()
+        named = not self.partial
+
+        def check(value: Any, problems: list[Problem]) -> Any:
+            if type(value) is not dict:
+                return over_ip(value, problems)
+            kind = value.get("addr_trtype", None if named else "TCP")
+            if kind not in _TRANSPORTS.values:
+                problems.append(("", _tag_problem(kind)))
+                return value
+            found: list[Problem] = []
+            result = (over_fc if kind == "FC" else over_ip)(value, found)
+            problems.extend((f"{kind}.{path}" if named else path, text) for path, text in found)
+            return result
+
+        return check
+
+
+def _tag_problem(kind: Any) -> str:
+    if not isinstance(kind, str):
+        return "Unable to extract tag using discriminator 'addr_trtype'"
+    return (
+        f"Input tag '{kind:.60}' found using 'addr_trtype' does not match any of the expected tags: 'TCP', 'RDMA', 'FC'"
+    )
+
+
+_MORE = (
+    Field("inline_data_size", Nullable(Int()), default=None),
+    Field("max_queue_size", Nullable(Int()), default=None),
+    Field("pi_enable", Nullable(Bool()), default=None),
+    Field("enabled", Bool(), default=True),
+)
+_FC = (Field("addr_trtype", Enum("FC")), Field("addr_traddr", Str(min_length=1)))
+_MEMBERS = (
+    Field("addr_trtype", Enum("TCP", "RDMA")),
+    Field("addr_trsvcid", Int(1024, 65535), default=4420),
+    Field("addr_traddr", Checked(Str(), _address_problem)),
+    *_MORE,
+)
 
 
 def _clean_port(ctx: Ctx, data: Entry, old: Entry | None, problems: Problems) -> Entry:
     own = old["id"] if old else None
-    family = _check_address(data, "nvmet_port_update" if old else "nvmet_port_create")
-    place = ("addr_trtype", "addr_trsvcid")
+    data = {"addr_trsvcid": None, **data}
     for other in NVMET_PORTS.find(ctx.db, addr_traddr=data["addr_traddr"], but=own):
-        if all(other[key] == data[key] for key in place):
-            problems.add("", f"Port #{other['index']} uses the same transport/address")
+        if all(other[key] == data[key] for key in ("addr_trtype", "addr_trsvcid")):
+            problems.add("addr_traddr", "There already is a port using the same transport and address")
     if data["addr_trtype"] == "RDMA":
-        problems.add("", "This platform cannot support NVMe-oF(RDMA) or is missing an RDMA capable NIC.")
+        text = "This platform cannot support NVMe-oF(RDMA) or is missing an RDMA capable NIC."
+        problems.add("addr_trtype", text)
     elif data["addr_trtype"] == "FC":
         problems.add("addr_trtype", "Fibre Channel not enabled")
-    if old and old["enabled"] and NVMET_PORT_SUBSYSTEMS.find(ctx.db, port_id=own):
+    if old and old["enabled"] and running(ctx.db, "nvmet") and NVMET_PORT_SUBSYSTEMS.find(ctx.db, port_id=own):
         for key, before in old.items():
             if key in data and key != "enabled" and data[key] != before:
-                problems.add("", f"Cannot change {key} on an active port.  Disable first to allow change.")
+                problems.add(key, f"Cannot change {key} on an active port.  Disable first to allow change.")
+    problems.check()
     index = old["index"] if old else (ctx.db.value('select max("index") from nvmet_port') or 0) + 1
+    family = f"IPV{ipaddress.ip_address(data['addr_traddr']).version}"
     return {**data, "index": index, "addr_adrfam": family}
 
 
@@ -86,15 +127,8 @@ add_crud(
     NVMET_PORTS,
     Rules(
         type_name="NVMetPort",
-        create=Obj(
-            Field("addr_trtype", _TRANSPORTS),
-            Field("addr_trsvcid", AnyOf(Int(), Str(min_length=1))),
-            Field("addr_traddr", Str(min_length=1)),
-            Field("inline_data_size", Nullable(Int()), default=None),
-            Field("max_queue_size", Nullable(Int()), default=None),
-            Field("pi_enable", Nullable(Bool()), default=None),
-            Field("enabled", Bool(), default=True),
-        ),
+        create=_Port(*_MEMBERS),
+        update=_Port(*_MEMBERS, partial=True),
         clean=_clean_port,
         argument="nvmet_port",
         schema="nvmet_port",

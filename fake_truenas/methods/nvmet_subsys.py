@@ -1,18 +1,22 @@
 """nvmet.subsys.* and nvmet.namespace.*: what hosts connect to, and the devices in it (TrueNAS API 25.10).
 
-Namespaces vanish with their zvol; the subsystem stays. They do not follow a renamed one, as on the real server.
+Namespaces vanish with their zvol, or with the file system of their file; the subsystem stays. They do not follow a
+renamed one, as on the real server.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fake_truenas import directories
 from fake_truenas.block_sessions import NVMET, drop_sessions, has_session
 from fake_truenas.context import Ctx
 from fake_truenas.crud import Entry
 from fake_truenas.documents import Problems, Rules, add_crud, load, remove
+from fake_truenas.files import find_file, is_directory, make_file, remove_file
 from fake_truenas.methods.nvmet_global import NQN, nvmet_config
 from fake_truenas.registry import DatasetHooks, Namespace
 from fake_truenas.schema import Bool, Enum, Field, Int, Nullable, Obj, Str
+from fake_truenas.services import running
 from fake_truenas.share_tables import (
     ISCSI_EXTENTS,
     NVMET_HOST_SUBSYSTEMS,
@@ -21,7 +25,7 @@ from fake_truenas.share_tables import (
     NVMET_SUBSYSTEMS,
 )
 from fake_truenas.store import Row
-from fake_truenas.volumes import device_dataset, device_exists, device_path, path_problem
+from fake_truenas.volumes import device_dataset, device_exists, device_path, mountpoint, pool_problem
 
 _MAX_NQN = 223
 
@@ -36,10 +40,14 @@ class _Hooks(DatasetHooks):
                 return f"NVMe-oF namespace {found['nsid']} is in use"
         return None
 
-    def dataset_deleted(self, ctx: Ctx, pk: int, name: str) -> None:  # noqa: ARG002 - given shape
-        """Remove namespaces on it."""
-        for found in NVMET_NAMESPACES.find(ctx.db, device_path=device_path(name)):
-            remove(ctx, "nvmet.namespace", NVMET_NAMESPACES, found["id"])
+    def detach(self, ctx: Ctx, name: str) -> None:
+        """Remove enabled namespaces on it."""
+        for found in [
+            *NVMET_NAMESPACES.find(ctx.db, device_path=device_path(name)),
+            *NVMET_NAMESPACES.below(ctx.db, "device_path", mountpoint(name)),
+        ]:
+            if found["enabled"]:
+                remove(ctx, "nvmet.namespace", NVMET_NAMESPACES, found["id"])
 
 
 subsys = Namespace("nvmet.subsys", since="25.10", tables=NVMET_SUBSYSTEMS.sql())
@@ -125,16 +133,32 @@ def _free_nsid(ctx: Ctx, subsys_id: int) -> int:
 def _check_device(ctx: Ctx, data: Entry, problems: Problems) -> None:
     device: str = data["device_path"]
     if data["device_type"] == "FILE":
-        if path_problem(ctx, device.rpartition("/")[0]):
-            problems.add(
-                "device_path", f"FILE device_path must reside in an existing directory on a dataset: {device:.300}"
-            )
-        elif not data["filesize"]:
-            problems.add("filesize", "Must supply filesize if device_path FILE does not exist.")
+        found = directories.find(ctx, device) if device.startswith("/mnt/") else None
+        inside = found.dataset is not None if found else is_directory(ctx, device.rpartition("/")[0] or "/")
+        if not device.startswith("/mnt/") or not inside or pool_problem(ctx, device):
+            text = "FILE device_path must reside in an existing directory within volume mount point: "
+            problems.add("device_path", f"{text}{device:.300}")
+        elif found is not None and not found.is_file:
+            problems.add("device_path", f"FILE device_path must not be a directory: {device:.300}")
     elif not device.startswith("zvol/"):
         problems.add("device_path", f'ZVOL device_path must start with "zvol/": {device:.300}')
     elif not device_exists(ctx, device_dataset(device)):
         problems.add("device_path", f"ZVOL device_path must be a block device: {device:.300}")
+
+
+def _save_file(ctx: Ctx, data: Entry, old: Entry | None, problems: Problems) -> None:
+    """Make the file of a namespace, or let it grow."""
+    size, before = data["filesize"], (old["filesize"] or 0) if old else 0
+    if find_file(ctx, data["device_path"]) is None:
+        if not size:
+            problems.add("filesize", "Must supply filesize if device_path FILE does not exist.")
+            problems.check()
+        make_file(ctx, data["device_path"], size)
+    elif old is not None and size:
+        if size < before:
+            problems.add("filesize", "Shrinking an namespace file is not allowed. This can lead to data loss.")
+            problems.check()
+        make_file(ctx, data["device_path"], size)
 
 
 def _clean_namespace(ctx: Ctx, data: Entry, old: Entry | None, problems: Problems) -> Entry:
@@ -156,13 +180,14 @@ def _clean_namespace(ctx: Ctx, data: Entry, old: Entry | None, problems: Problem
         problems.add("device_path", f"This device_path already used by subsystem: {name}")
     for extent in ISCSI_EXTENTS.find(ctx.db, path=device)[:1]:
         problems.add("device_path", f"This device_path already used by iSCSI extent: {extent['name']}")
-    if old and old["enabled"]:
+    if old and old["enabled"] and running(ctx.db, "nvmet"):
         before = {**old, "subsys_id": old["subsys"]["id"]}
         for key in ("nsid", "subsys_id", "device_type", "device_path"):
             if data[key] != before[key]:
                 problems.add("", f"Cannot change {key} on an active namespace.  Disable first to allow change.")
-    if old and old["filesize"] and data["filesize"] and data["filesize"] < old["filesize"]:
-        problems.add("filesize", "Shrinking an namespace file is not allowed. This can lead to data loss.")
+    problems.check()
+    if data["device_type"] == "FILE":
+        _save_file(ctx, data, old, problems)
     return {
         **data,
         "nsid": nsid,
@@ -170,6 +195,11 @@ def _clean_namespace(ctx: Ctx, data: Entry, old: Entry | None, problems: Problem
         "device_uuid": old["device_uuid"] if old else ctx.nas.new_uuid(),
         "device_nguid": old["device_nguid"] if old else ctx.nas.new_uuid(),
     }
+
+
+def _remove_namespace(ctx: Ctx, entry: Entry, options: Mapping[str, Any]) -> None:
+    if options["remove"] and entry["device_type"] == "FILE":
+        remove_file(ctx, entry["device_path"])
 
 
 def _namespace_entries(ctx: Ctx, rows: Sequence[Row], extra: Mapping[str, Any]) -> list[Entry]:  # noqa: ARG001 - given shape
@@ -199,7 +229,7 @@ add_crud(
         schema="nvmet_namespace",
         entries=_namespace_entries,
         aliases={"subsys.id": "subsys_id"},
-        removed=lambda ctx, entry, options: None,  # noqa: ARG005 - files of namespaces do not exist: nothing to remove
+        removed=_remove_namespace,
         delete_params=(Field("options", Obj(Field("remove", Bool(), default=False)), default={}),),
     ),
 )

@@ -1,77 +1,94 @@
-"""pool.dataset.* (TrueNAS API 25.10)."""
+"""pool.dataset.*: queries, create and delete (TrueNAS API 25.10)."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
-from fake_truenas import dataset_ops, pools, space, zfs
+from fake_truenas import dataset_ops, directories, pools, space, zfs
 from fake_truenas.context import Ctx
-from fake_truenas.crud import add_queries
-from fake_truenas.dataset_entries import DATASETS, Builder
-from fake_truenas.dataset_ops import COLLECTION, NewDataset
+from fake_truenas.crud import Entry, get_entry, run_query
+from fake_truenas.dataset_entries import DATASETS, Builder, query_source
+from fake_truenas.dataset_ops import COLLECTION, ENOTEMPTY, NewDataset
 from fake_truenas.dataset_params import (
     CREATE,
     DEFAULT_VOLBLOCKSIZE,
-    UPDATE,
     Problems,
+    check_acl_settings,
     check_type_fields,
     settings_of,
     user_properties_of,
+    with_share_type,
 )
-from fake_truenas.errors import CallError, does_not_exist, invalid
-from fake_truenas.properties import SIZE_COLUMNS, parse_size
+from fake_truenas.errors import CallError, does_not_exist
+from fake_truenas.properties import BY_ZFS_NAME, SIZE_COLUMNS, parse_size
+from fake_truenas.query import QUERY_OPTIONS, QUERY_PARAMS
 from fake_truenas.registry import Namespace
 from fake_truenas.schema import Bool, Field, Obj, Str
 from fake_truenas.store import Row
+from fake_truenas.volumes import mountpoint
 
 datasets = Namespace("pool.dataset")
 namespaces = (datasets,)
 
-add_queries(datasets, DATASETS, Str())
+TOO_BIG = "It is not recommended to use more than 80% of your available space for VOLUME"
+NOT_A_MULTIPLE = "Volume size should be a multiple of volume block size"
 
-_TOO_BIG = "It is not recommended to use more than 80% of your available space for VOLUME; force_size overrides this"
+
+@datasets.method("query", *QUERY_PARAMS)
+def query(ctx: Ctx, filters: list[Any], options: dict[str, Any]) -> Any:
+    """Datasets by filters; `extra` says how much of each is shown (`dataset_entries`)."""
+    return run_query(ctx, query_source(ctx, filters, options["extra"]), filters, options)
 
 
-def _entry(ctx: Ctx, name: str, above: Sequence[Row] = ()) -> dict[str, Any]:
+@datasets.method("get_instance", Field("id", Str()), Field("options", QUERY_OPTIONS, default={}))
+def get_instance(ctx: Ctx, name: str, options: dict[str, Any]) -> Entry:
+    """One dataset.
+
+    Raises:
+        ValidationErrors: it does not exist (ENOENT), or TrueNAS keeps it for itself.
+    """
+    if zfs.is_internal(name):
+        raise does_not_exist("PoolDataset", name)
+    return get_entry(ctx, DATASETS, name, options["extra"])
+
+
+def entry_of(ctx: Ctx, name: str, above: Sequence[Row] = ()) -> Entry:
+    """The full entry of a dataset that exists."""
     row = space.find(ctx.db, name)
     assert row is not None  # noqa: S101 - it was just written
     return Builder(ctx.db, {}, above).entry(row)
 
 
-def _require(ctx: Ctx, name: str) -> Row:
-    row = space.find(ctx.db, name)
+def require(ctx: Ctx, name: str) -> Row:
+    """A dataset's row.
+
+    Raises:
+        ValidationErrors: it does not exist (ENOENT), or TrueNAS keeps it for itself.
+    """
+    row = None if zfs.is_internal(name) else space.find(ctx.db, name)
     if row is None:
         raise does_not_exist("PoolDataset", name)
     return row
 
 
 @datasets.method("create", Field("data", CREATE))
-def create(ctx: Ctx, data: dict[str, Any]) -> dict[str, Any]:
+def create(ctx: Ctx, data: Entry) -> Entry:
     """Create a file system or zvol; gives its full entry.
 
     Raises:
         ValidationErrors: a field, the name or the parent is wrong, or a FILESYSTEM of this name exists.
         CallError: a VOLUME of this name exists (EFAULT), or the space does not suffice.
     """
+    data = with_share_type(data)
     name, is_volume = data["name"], data["type"] == "VOLUME"
     problems = Problems("pool_dataset_create")
-    problem = "a dataset name has a parent, as in pool/name" if "/" not in name else zfs.name_problem(name)
-    if problem:
-        problems.add("name", f"Invalid dataset name '{name:.300}': {problem}")
-    check_type_fields(problems, data, is_volume=is_volume)
-    if data["encryption"]:
-        problems.add("encryption", "Encrypted datasets are not offered by this server")
-    problems.check()
-    _refuse_existing(ctx, problems, name)
+    _check_name(problems, name)
+    above = _above(ctx, problems, name, create_ancestors=data["create_ancestors"])
+    _check_fields(ctx, problems, data, above)
     if data["create_ancestors"]:
-        _create_ancestors(ctx, name)
-    above = _above(ctx, problems, name)
-    parent = above[-1]
-    volblocksize = parse_size(str(data.get("volblocksize", DEFAULT_VOLBLOCKSIZE))) if is_volume else 0
-    if is_volume:
-        _check_volsize(ctx, problems, data, above, volblocksize)
-    problems.check()
+        above = _create_ancestors(ctx, name, above)
+    volblocksize = _volblocksize(data) if is_volume else 0
     new = NewDataset(
         name=name,
         type=data["type"],
@@ -79,154 +96,123 @@ def create(ctx: Ctx, data: dict[str, Any]) -> dict[str, Any]:
         volblocksize_bytes=volblocksize,
         sizes=_sizes(data, volblocksize),
         local=settings_of(data)[0],
-        user_properties=user_properties_of(data),
+        user_properties=user_properties_of(data, creating=True),
     )
-    try:
-        dataset_ops.insert(ctx, new, parent, pools.next_txg(ctx.db, parent["pool"]))
-    except zfs.OutOfSpaceError:
-        raise CallError(f"Failed to create dataset: cannot create '{name}': out of space") from None
+    _insert(ctx, new, above[-1])
     reserves = new.sizes["reservation"] or new.sizes["refreservation"]  # has changed the rows above
-    entry = _entry(ctx, name, () if reserves else above)
+    entry = entry_of(ctx, name, () if reserves else above)
     ctx.emit(COLLECTION, "added", name, entry)
     return entry
 
 
-def _refuse_existing(ctx: Ctx, problems: Problems, name: str) -> None:
-    existing = ctx.db.value("select type from dataset where name = ?", (name,))
-    if existing == "FILESYSTEM":  # found by its mount point, before ZFS is asked
-        raise problems.refused("name", f"Path /mnt/{name} already exists")
-    if existing is not None:
-        raise CallError(f"Failed to create dataset: cannot create '{name}': dataset already exists")
+def _insert(ctx: Ctx, new: NewDataset, parent: Row) -> None:
+    failed = f"Failed to create dataset: cannot create '{new.name}'"
+    if space.find(ctx.db, new.name) is not None:
+        raise CallError(f"{failed}: dataset already exists")
+    for setting in new.local:
+        if new.type == "VOLUME" and not BY_ZFS_NAME[setting].volume:
+            raise CallError(f"{failed}: '{setting}' does not apply to datasets of this type")
+    for key in new.user_properties:
+        if problem := zfs.property_problem(key):
+            raise CallError(f"{failed}: {problem}")
+    try:
+        dataset_ops.insert(ctx, new, parent, pools.next_txg(ctx.db, parent["pool"]))
+    except zfs.OutOfSpaceError:
+        raise CallError(f"{failed}: out of space") from None
 
 
-def _above(ctx: Ctx, problems: Problems, name: str) -> list[Row]:
-    """The datasets from the pool's root down to the parent of `name`; refuses if nothing can be created there."""
+def _check_name(problems: Problems, name: str) -> None:
+    if "/" not in name:
+        problems.add("name", "You need a full name, e.g. pool/newdataset")
+    elif name[-1] == " " and zfs.name_problem(name.rstrip(" ")) is None:
+        problems.add("name", "Trailing spaces are not permitted in dataset names")
+    elif zfs.name_problem(name) is not None:
+        problems.add("name", "Invalid dataset name")
+    elif zfs.is_internal(name):
+        text = f"{name!r} is using system internal managed dataset. Please specify a different parent."
+        problems.add("name", text)
+    problems.check()
+
+
+def _above(ctx: Ctx, problems: Problems, name: str, *, create_ancestors: bool) -> list[Row]:
+    """The datasets from the pool's root down to the parent, or with `create_ancestors` to the nearest one there is."""
     above = zfs.parent_name(name)
     parent = space.find(ctx.db, above)
+    while create_ancestors and parent is None and "/" in above:
+        above = zfs.parent_name(above)
+        parent = space.find(ctx.db, above)
     if parent is None:
-        text = f"Parent dataset ({above}) does not exist." if "/" in above else f"zpool ({above}) does not exist."
-        raise problems.refused("name", text)
-    if parent["type"] == "VOLUME":
-        raise problems.refused("name", f"Parent dataset ({above}) is a VOLUME")
+        missing = f"Parent dataset ({above}) does not exist." if "/" in above else f"zpool ({above}) does not exist."
+        no_pool = "Please specify a pool which exists for the dataset/volume to be created"
+        raise problems.refused("name", no_pool if create_ancestors else missing)
     rows = space.chain(ctx.db, parent)
     setting = next((row["local"] for row in reversed(rows) if '"readonly"' in row["local"]), "{}")
     if orjson.loads(setting).get("readonly") == "on":
-        raise problems.refused("name", f"Turn off readonly mode on {above} to create {name}")
+        # The real one says the pool's name, where it means the dataset's.
+        raise problems.refused("readonly", f"Turn off readonly mode on {above} to create {rows[0]['name']}")
     return rows
 
 
-def _create_ancestors(ctx: Ctx, name: str) -> None:
-    parts = name.split("/")[:-1]
-    for end in range(2, len(parts) + 1):
-        path = "/".join(parts[:end])
-        above = space.find(ctx.db, zfs.parent_name(path))
-        if above is not None and space.find(ctx.db, path) is None:
-            new = NewDataset(path, "FILESYSTEM")
-            dataset_ops.insert(ctx, new, above, pools.next_txg(ctx.db, above["pool"]))
-            ctx.emit(COLLECTION, "added", path, lambda path=path: _entry(ctx, path))
+def _check_fields(ctx: Ctx, problems: Problems, data: Entry, above: Sequence[Row]) -> None:
+    name, is_volume = data["name"], data["type"] == "VOLUME"
+    check_type_fields(problems, data, is_volume=is_volume)
+    if is_volume:
+        _check_volsize(ctx, problems, data, above)
+    elif "acltype" in data or "aclmode" in data:
+        inherited = Builder(ctx.db, {}).settings(above[-1])
+        given = {**dict.fromkeys(("acltype", "aclmode"), "INHERIT"), **data}
+        check_acl_settings(
+            problems,
+            *(
+                inherited[key]["rawvalue"] if given[key] == "INHERIT" else given[key].lower()
+                for key in ("acltype", "aclmode")
+            ),
+        )
+    problems.check()
+    if above[-1]["type"] == "VOLUME":
+        problems.add("name", f"{above[-1]['name']}: parent may not be a ZFS volume")
+    if directories.find(ctx, mountpoint(name)) is not None:  # before ZFS is asked
+        problems.add("name", f"Path {mountpoint(name)} already exists")
+    if data["encryption"]:
+        if data["inherit_encryption"]:
+            problems.add("inherit_encryption", "Must be disabled when encryption is enabled.")
+        problems.add("encryption", "Encrypted datasets are not offered by this server")
+    problems.check()
 
 
-def _check_volsize(ctx: Ctx, problems: Problems, data: dict[str, Any], above: Sequence[Row], volblocksize: int) -> None:
+def _check_volsize(ctx: Ctx, problems: Problems, data: Entry, above: Sequence[Row]) -> None:
     volsize = data.get("volsize")
     if volsize is None:
         problems.add("volsize", "This field is required for VOLUME")
         return
-    if volsize % volblocksize:
-        problems.add("volsize", f"Volume size should be a multiple of volume block size of {volblocksize} bytes")
     available = zfs.available_bytes(above, space.usable_bytes(ctx.db, above[-1]["pool"]))
-    if volsize > available * 4 // 5 and not data["force_size"]:
-        problems.add("volsize", _TOO_BIG)
+    if volsize > available * 0.8 and not data.get("force_size", False):
+        problems.add("volsize", TOO_BIG)
+    if volsize % _volblocksize(data):
+        problems.add("volsize", NOT_A_MULTIPLE)
 
 
-def _sizes(data: dict[str, Any], volblocksize: int) -> dict[str, int]:
+def _volblocksize(data: Entry) -> int:
+    return parse_size(str(data.get("volblocksize", DEFAULT_VOLBLOCKSIZE)))
+
+
+def _create_ancestors(ctx: Ctx, name: str, above: list[Row]) -> list[Row]:
+    """Make what is missing between the nearest dataset and the parent; ZFS does it, so nobody announces them."""
+    parts = name.split("/")[:-1]
+    for end in range(len(above) + 1, len(parts) + 1):
+        path = "/".join(parts[:end])
+        _insert(ctx, NewDataset(path, "FILESYSTEM"), above[-1])
+        made = space.find(ctx.db, path)
+        assert made is not None  # noqa: S101 - it was just written
+        above = [*above, made]
+    return above
+
+
+def _sizes(data: Entry, volblocksize: int) -> dict[str, int]:
     sizes = {key: data.get(key) or 0 for key in SIZE_COLUMNS}
     if volblocksize and "refreservation" not in data and not data.get("sparse", False):
         sizes["refreservation"] = zfs.zvol_refreservation_bytes(data["volsize"], volblocksize)
     return sizes
-
-
-@datasets.method("update", Field("id", Str()), Field("data", UPDATE))
-def update(ctx: Ctx, name: str, data: dict[str, Any]) -> dict[str, Any]:
-    """Change properties; gives the full entry.
-
-    Raises:
-        ValidationErrors: it does not exist, a field is wrong, or the volume would shrink.
-        CallError: the space does not suffice.
-    """
-    row = space.find(ctx.db, name)
-    if row is None:
-        raise invalid("id", f"{name} does not exist", 2)
-    is_volume = row["type"] == "VOLUME"
-    problems = Problems("pool_dataset_update")
-    check_type_fields(problems, data, is_volume=is_volume)
-    problems.check()
-    _check_property_updates(ctx, problems, row, data)
-    if "volsize" in data:
-        _check_growth(ctx, problems, data, row)
-    problems.check()
-    dataset_ops.set_local(ctx, row, *settings_of(data))
-    for key, value in user_properties_of(data).items():
-        if value is None:
-            space.inherit_property(ctx.db, row["pk"], name, key)
-        else:
-            space.set_property(ctx.db, row["pk"], name, key, value)
-    _resize(ctx, row, data)
-    entry = _entry(ctx, name)
-    ctx.emit(COLLECTION, "changed", name, entry)
-    return entry
-
-
-def _check_property_updates(ctx: Ctx, problems: Problems, row: Row, data: dict[str, Any]) -> None:
-    for index, item in enumerate(data.get("user_properties_update", ())):
-        field = f"user_properties_update.{index}"
-        if ("value" in item) == item["remove"]:
-            problems.add(field, "Either a value or remove must be given, not both")
-        elif item["remove"]:
-            known = "select 1 from dataset_property where dataset = ? and key = ?"
-            if ctx.db.value(known, (row["pk"], item["key"])) is None:
-                problems.add(f"{field}.key", "Property does not exist and cannot be inherited")
-
-
-def _check_growth(ctx: Ctx, problems: Problems, data: dict[str, Any], row: Row) -> None:
-    volsize = data["volsize"]
-    if volsize % row["volblocksize"]:
-        problems.add("volsize", f"Volume size should be a multiple of volume block size of {row['volblocksize']} bytes")
-    if volsize < row["volsize"]:
-        problems.add("volsize", "You cannot shrink a zvol from GUI, this may lead to data loss.")
-    rows = space.chain(ctx.db, row)
-    available = zfs.available_bytes(rows[:-1], space.usable_bytes(ctx.db, row["pool"]))
-    growth = volsize - row["volsize"]
-    if growth > available * 4 // 5 and not data.get("force_size", False):
-        problems.add("volsize", _TOO_BIG)
-
-
-def _resize(ctx: Ctx, row: Row, data: dict[str, Any]) -> None:
-    deltas: dict[str, int] = {key: (data[key] or 0) - row[key] for key in SIZE_COLUMNS if key in data}
-    volsize = data.get("volsize", row["volsize"])
-    if volsize != row["volsize"]:
-        thick = zfs.zvol_refreservation_bytes(row["volsize"], row["volblocksize"])
-        if row["refreservation"] == thick and "refreservation" not in data:
-            deltas["refreservation"] = zfs.zvol_refreservation_bytes(volsize, row["volblocksize"]) - thick
-        ctx.db.run("update dataset set volsize = ? where pk = ?", (volsize, row["pk"]))
-        for hook in ctx.nas.hooks:
-            hook.dataset_resized(ctx, row["pk"], volsize)
-    deltas = {key: delta for key, delta in deltas.items() if delta}
-    _refuse_small_limits(row, data)
-    if deltas:
-        try:
-            space.change_all(ctx.db, row["pk"], deltas)
-        except zfs.OutOfSpaceError:
-            raise CallError(
-                f"Failed to update dataset: cannot set property for '{row['name']}': out of space"  # noqa: S608 - table and column names are ours
-            ) from None
-
-
-def _refuse_small_limits(row: Row, data: dict[str, Any]) -> None:
-    """ZFS refuses a limit below what is used already."""
-    for key, used in (("quota", zfs.used_bytes(row)), ("refquota", int(row["referenced"]))):
-        if data.get(key) and data[key] < used:
-            text = "size is less than current used or reserved space"
-            raise CallError(f"Failed to update dataset: cannot set property for '{row['name']}': {text}")  # noqa: S608 - table and column names are ours
 
 
 @datasets.method(
@@ -235,54 +221,24 @@ def _refuse_small_limits(row: Row, data: dict[str, Any]) -> None:
     Field("options", Obj(Field("recursive", Bool(), default=False), Field("force", Bool(), default=False)), default={}),
 )
 def delete(ctx: Ctx, name: str, options: dict[str, Any]) -> bool:
-    """Destroy a dataset, and whatever shares or exports it; gives true.
+    """Destroy a dataset, and before it whatever shares or exports it; gives true.
+
+    The shares, extents and namespaces are gone for good when ZFS then refuses: only child datasets are seen before.
 
     Raises:
         ValidationErrors: it does not exist (ENOENT).
-        CallError: see `dataset_ops.destroy`.
+        CallError: ENOTEMPTY for child datasets; else see `dataset_ops.destroy`.
     """
-    dataset_ops.destroy(ctx, _require(ctx, name), recursive=options["recursive"])
+    recursive = options["recursive"]
+    row = space.find(ctx.db, name)
+    if row is not None and not recursive and space.has_children(ctx.db, row["pk"]):
+        raise CallError(f"Failed to delete dataset: cannot destroy '{name}': filesystem has children", ENOTEMPTY)
+    row = require(ctx, name)
+    family = dataset_ops.tree(ctx.db, row) if recursive else [row]
+    in_use = dataset_ops.busy_names(ctx, family)
+    for one in family:
+        for hook in ctx.nas.hooks:
+            hook.detach(ctx, one["name"])
+    ctx.keep()
+    dataset_ops.destroy(ctx, row, recursive=recursive, in_use=in_use)
     return True
-
-
-@datasets.method("promote", Field("id", Str()))
-def promote(ctx: Ctx, name: str) -> None:
-    """Make a clone independent of its origin."""
-    row = _require(ctx, name)
-    dataset_ops.promote(ctx, row)
-    pools.next_txg(ctx.db, row["pool"])
-    ctx.emit(COLLECTION, "changed", name, lambda: _entry(ctx, name))
-
-
-@datasets.method(
-    "rename",
-    Field("id", Str()),
-    Field(
-        "data",
-        Obj(Field("new_name", Str()), Field("recursive", Bool(), default=False), Field("force", Bool(), default=False)),
-    ),
-)
-def rename(ctx: Ctx, name: str, data: dict[str, Any]) -> None:
-    """Rename a dataset with all below it, within its pool.
-
-    Raises:
-        ValidationErrors: it does not exist, or the new name is not valid.
-        CallError: the new name is taken, its parent is missing or lies inside of it, or it is busy.
-    """
-    row, new_name = _require(ctx, name), data["new_name"]
-    problem = "a dataset name has a parent, as in pool/name" if "/" not in new_name else zfs.name_problem(new_name)
-    if problem:
-        raise invalid("data.new_name", f"Invalid dataset name '{new_name:.300}': {problem}")
-    failed = f"Failed to rename dataset: cannot rename '{name}'"
-    if row["parent"] is None:
-        raise CallError(f"{failed}: operation does not apply to pools")
-    if space.find(ctx.db, new_name) is not None:
-        raise CallError(f"{failed}: dataset already exists")
-    parent = space.find(ctx.db, zfs.parent_name(new_name))
-    if parent is None or parent["type"] == "VOLUME":
-        raise CallError(f"{failed}: parent does not exist")
-    if parent["pool"] != row["pool"]:
-        raise CallError(f"{failed}: datasets must be within same pool")
-    if zfs.is_at_or_under(parent["name"], name):
-        raise CallError(f"{failed}: New dataset name cannot be a descendant of current dataset name")
-    dataset_ops.rename(ctx, row, new_name, parent)

@@ -1,37 +1,61 @@
-"""pool.snapshot.* (TrueNAS API 25.10)."""
+"""pool.snapshot.*, which up to 25.04 is called zfs.snapshot (TrueNAS API 25.10)."""
 
-from datetime import UTC, datetime
 from typing import Any
 
-from fake_truenas import dataset_ops, pools, snapshot_ops, space, zfs
+from fake_truenas import naming_schema, pools, snapshot_ops, space, zfs
 from fake_truenas.context import Ctx
-from fake_truenas.crud import add_queries
-from fake_truenas.dataset_params import PROPERTY_KEY
-from fake_truenas.errors import CallError, does_not_exist, invalid
+from fake_truenas.dataset_ops import EEXIST
+from fake_truenas.dataset_params import PROPERTY_KEY, Problems
+from fake_truenas.errors import CallError, Invalid, Unexpected, ValidationErrors, invalid
+from fake_truenas.naming_schema import NAMING_SCHEMA
+from fake_truenas.query import QUERY_OPTIONS, QUERY_PARAMS
 from fake_truenas.registry import Namespace
 from fake_truenas.schema import ABSENT, Bool, Field, List, Map, Obj, Str
-from fake_truenas.snapshot_entries import HOLD_TAG, SNAPSHOTS, snapshot_entries
+from fake_truenas.snapshot_entries import HOLD_TAG, created_entry, get_snapshot, query_snapshots
 from fake_truenas.store import Row
 
 snapshots = Namespace("pool.snapshot", since="25.10")
 
-COLLECTION = "pool.snapshot.query"
+_ENOENT = 2
+_NO_CHECKS = (
+    "No safety checks are performed when renaming ZFS resources; this may break existing usages. If you understand the"
+    " risks, please set force and proceed."
+)
 _LONG = Str(max_length=None)
 _RECURSIVE = Field("recursive", Bool(), default=False)
 _ID = Field("id", Str())
+_GET_INSTANCE = (_ID, Field("options", QUERY_OPTIONS, default={}))
 
-add_queries(snapshots, SNAPSHOTS, Str())
 
-
-def _require(ctx: Ctx, name: str) -> Row:
+def _require(ctx: Ctx, name: str, failed: str, text: str = "Snapshot {} not found") -> Row:
+    """The snapshot's row, or the refusal of a method that fails as `failed`: 26.0 gives the same one for all."""
     row = snapshot_ops.find(ctx, name)
-    if row is None:
-        raise does_not_exist("PoolSnapshot", name)
-    return row
+    if row is not None:
+        return row
+    if ctx.nas.persona.at_least("26.0"):
+        raise Unexpected(LookupError(f"{name!r} not found"))
+    raise CallError(f"{failed}: {text.format(name)}")
 
 
-def _entry(ctx: Ctx, name: str) -> dict[str, Any]:
-    return snapshot_entries(ctx, [_require(ctx, name)], {})[0]
+def _announce(ctx: Ctx, msg: str, name: str, fields: Any = None, extra: Any = None) -> None:
+    collection = "pool.snapshot.query" if ctx.nas.persona.at_least("25.10") else "zfs.snapshot.query"
+    ctx.emit(collection, msg, name, fields, extra)
+
+
+@snapshots.method("query", *QUERY_PARAMS)
+def query(ctx: Ctx, filters: list[Any], options: dict[str, Any]) -> Any:
+    """Snapshots that match; `extra` chooses properties, holds, retention and bounds of the transaction group."""
+    return query_snapshots(ctx, filters, options)
+
+
+@snapshots.method("get_instance", *_GET_INSTANCE)
+def get_instance(ctx: Ctx, name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """One snapshot.
+
+    Raises:
+        ValidationErrors: it does not exist (ENOENT).
+    """
+    return get_snapshot(ctx, name, options["extra"], "PoolSnapshot")
 
 
 @snapshots.method(
@@ -39,13 +63,12 @@ def _entry(ctx: Ctx, name: str) -> dict[str, Any]:
     Field(
         "data",
         Obj(
-            Field("dataset", Str()),
+            Field("dataset", Str(min_length=1)),
             Field("name", Str(), ABSENT),
-            Field("naming_schema", Str(), ABSENT),
+            Field("naming_schema", NAMING_SCHEMA, ABSENT),
             _RECURSIVE,
             Field("exclude", List(Str()), default=()),
             Field("vmware_sync", Bool(), default=False),
-            Field("suspend_vms", Bool(), default=False),
             Field("properties", Map(_LONG), default={}),
         ),
     ),
@@ -54,68 +77,75 @@ def create(ctx: Ctx, data: dict[str, Any]) -> dict[str, Any]:
     """Cut a snapshot of a dataset, with `recursive` also of all below it at the same instant; gives its entry.
 
     Raises:
-        ValidationErrors: a bad name or property.
-        CallError: EEXIST "dataset already exists", EFAULT "Dataset x not found".
+        ValidationErrors: a bad name or property; from 26.0 on also EEXIST.
+        CallError: EEXIST "dataset already exists" up to 25.10, EFAULT "Dataset x not found".
     """
-    short = _short_name(ctx, data)
+    problems = Problems("snapshot_create")
+    short = _short_name(ctx, problems, data)
     name = f"{data['dataset']}@{short}"
-    problem = zfs.component_problem(short)
-    if problem or len(name) > zfs.MAX_NAME:
-        raise invalid("snapshot_create.name", f"Invalid snapshot name: {problem or 'too long'}")
-    for key in data["properties"]:
-        if ":" not in key:
-            raise invalid(f"snapshot_create.properties.{key:.100}", "User property needs a colon (:) in its name")
-    if data["exclude"] and not data["recursive"]:
-        raise invalid("snapshot_create.exclude", "This option has no sense for non-recursive snapshots")
-    for key in ("vmware_sync", "properties"):
-        if data["exclude"] and data[key]:
-            raise invalid(f"snapshot_create.{key}", "This option is not supported when excluding datasets")
+    if short is not None and (zfs.component_problem(short) or len(name) > zfs.MAX_NAME):
+        problems.add("name", "Invalid snapshot name")
+    _check_members(ctx, problems, data)
+    problems.check()
+    assert short is not None  # noqa: S101 - else there was a problem
     row = space.find(ctx.db, data["dataset"])
     if row is None:
         raise CallError(f"Failed to snapshot {name}: Dataset {data['dataset']} not found")
     members = snapshot_ops.members(ctx, row, recursive=data["recursive"], exclude=data["exclude"])
+    if ctx.nas.persona.duplicate_snapshot_is_invalid and any(
+        snapshot_ops.find(ctx, f"{member['name']}@{short}") is not None for member in members
+    ):
+        raise invalid("pool.snapshot.create", f"{short} already exists.", EEXIST)
     snapshot_ops.create(ctx, members, short, data["properties"])
-    entry = _entry(ctx, name)
-    ctx.emit(COLLECTION, "added", name, entry, {"recursive": data["recursive"]})
+    created = snapshot_ops.find(ctx, name)
+    assert created is not None  # noqa: S101 - it was just cut
+    entry = created_entry(ctx, created)
+    _announce(ctx, "added", name, entry)
     return entry
 
 
-def _short_name(ctx: Ctx, data: dict[str, Any]) -> str:
+def _short_name(ctx: Ctx, problems: Problems, data: dict[str, Any]) -> str | None:
     if "name" in data and "naming_schema" in data:
-        raise invalid("snapshot_create.naming_schema", "You can't specify name and naming schema at the same time")
-    if "name" in data:
+        problems.add("naming_schema", "You can't specify name and naming schema at the same time")
+    elif "name" in data:
         return str(data["name"])
-    if "naming_schema" not in data:
-        raise invalid("snapshot_create.naming_schema", "You must specify either name or naming schema")
-    try:
-        return datetime.fromtimestamp(ctx.now(), UTC).strftime(data["naming_schema"])
-    except ValueError:  # an embedded null character, or a directive that the C library refuses
-        raise invalid("snapshot_create.naming_schema", "Invalid naming schema") from None
+    elif "naming_schema" in data:
+        return naming_schema.snapshot_name(data["naming_schema"], ctx.now())
+    else:
+        problems.add("naming_schema", "You must specify either name or naming schema")
+    return None
 
 
-def _family(ctx: Ctx, row: Row, *, recursive: bool) -> list[Row]:
-    """The snapshot, with `recursive` also those of the same short name below its dataset."""
-    if not recursive:
-        return [row]
-    below = ctx.db.rows(
-        "select * from snapshot where short = ? and dataset_name > ? and dataset_name < ? order by name",
-        (row["short"], *space.descendants_range(row["dataset_name"])),
-    )
-    return [row, *below]
+def _check_members(ctx: Ctx, problems: Problems, data: dict[str, Any]) -> None:
+    for key in data["properties"]:
+        if ":" not in key:
+            problems.add(f"properties.{key:.100}", "User property needs a colon (:) in its name")
+    if not data["exclude"]:
+        return
+    if not data["recursive"] and not ctx.nas.persona.at_least("26.0"):
+        problems.add("exclude", "This option has no sense for non-recursive snapshots")
+    for key in ("vmware_sync", "properties"):
+        if data[key]:
+            problems.add(key, "This option is not supported when excluding datasets")
 
 
 @snapshots.method("delete", _ID, Field("options", Obj(Field("defer", Bool(), default=False), _RECURSIVE), default={}))
 def delete(ctx: Ctx, name: str, options: dict[str, Any]) -> bool:
-    """Destroy a snapshot, or with `defer` as soon as its last clone goes; gives true.
+    """Destroy a snapshot, or with `defer` as soon as its last clone and hold go; gives true.
+
+    It is announced as removed even if it stays for now; those that `recursive` adds are not announced.
 
     Raises:
         ValidationErrors: it does not exist (ENOENT), or has clones and `defer` is off.
-        CallError: EBUSY, it is held.
+        CallError: EBUSY, it is held and `defer` is off.
     """
-    for row in reversed(_family(ctx, _require(ctx, name), recursive=options["recursive"])):
+    top = snapshot_ops.find(ctx, name)
+    if top is None:
+        text = f"{name!r} not found" if ctx.nas.persona.at_least("26.0") else f"Snapshot {name} not found"
+        raise ValidationErrors([Invalid(None, text, _ENOENT)])
+    for row in reversed(snapshot_ops.family(ctx, top, recursive=options["recursive"])):
         snapshot_ops.delete(ctx, row, defer=options["defer"])
-    if snapshot_ops.find(ctx, name) is None:
-        ctx.emit(COLLECTION, "removed", name, None, {"recursive": options["recursive"]})
+    _announce(ctx, "removed", name, None, {"recursive": options["recursive"]})
     return True
 
 
@@ -124,8 +154,8 @@ def delete(ctx: Ctx, name: str, options: dict[str, Any]) -> bool:
     Field(
         "data",
         Obj(
-            Field("snapshot", Str()),
-            Field("dataset_dst", Str()),
+            Field("snapshot", Str(min_length=1)),
+            Field("dataset_dst", Str(min_length=1)),
             Field("dataset_properties", Map(_LONG), default={}),
         ),
     ),
@@ -151,16 +181,18 @@ def clone(ctx: Ctx, data: dict[str, Any]) -> bool:
         "data",
         Obj(
             Field("user_properties_update", List(Obj(Field("key", PROPERTY_KEY), Field("value", _LONG))), default=()),
-            Field("user_properties_remove", List(Str()), default=()),
+            Field("user_properties_remove", List(PROPERTY_KEY), default=()),
         ),
     ),
 )
-def update(ctx: Ctx, name: str, data: dict[str, Any]) -> dict[str, Any]:
-    """Set or remove user properties; gives the entry.
+def update(ctx: Ctx, name: str, data: dict[str, Any]) -> dict[str, Any] | None:
+    """Set or remove user properties; gives the entry. From 26.0 on it does nothing at all and gives null.
 
     Raises:
         CallError: "Snapshot x not found".
     """
+    if ctx.nas.persona.snapshot_update_is_ignored:
+        return None
     row = snapshot_ops.find(ctx, name)
     if row is None:
         raise CallError(f"Snapshot {name} not found")
@@ -172,9 +204,7 @@ def update(ctx: Ctx, name: str, data: dict[str, Any]) -> dict[str, Any]:
         )
     for key in data["user_properties_remove"]:
         ctx.db.run("delete from snapshot_property where snapshot = ? and key = ?", (row["pk"], key))
-    entry = _entry(ctx, name)
-    ctx.emit(COLLECTION, "changed", name, entry)
-    return entry
+    return created_entry(ctx, row)
 
 
 @snapshots.method(
@@ -192,14 +222,22 @@ def update(ctx: Ctx, name: str, data: dict[str, Any]) -> dict[str, Any]:
     ),
 )
 def rollback(ctx: Ctx, name: str, options: dict[str, Any]) -> None:
-    """Give the dataset the snapshot's content again.
+    """Give the dataset the snapshot's content again; with `recursive_rollback` also those below that have it.
 
     Raises:
-        ValidationErrors: it does not exist (ENOENT).
+        CallError: it does not exist, or newer snapshots or clones are in the way.
+    """
+    row = _require(ctx, name, "Failed to rollback snapshot", "cannot open '{}': dataset does not exist")
+    roll_back(ctx, row, options)
+
+
+def roll_back(ctx: Ctx, row: Row, options: dict[str, Any]) -> None:
+    """Roll back with the options of pool.snapshot.rollback.
+
+    Raises:
         CallError: newer snapshots or clones are in the way.
     """
-    row = _require(ctx, name)
-    for one in _family(ctx, row, recursive=options["recursive_rollback"]):
+    for one in snapshot_ops.family(ctx, row, recursive=options["recursive_rollback"]):
         snapshot_ops.rollback(ctx, one, recursive=options["recursive"], recursive_clones=options["recursive_clones"])
     pools.next_txg(ctx.db, ctx.db.value("select pool from dataset where pk = ?", (row["dataset"],)))
 
@@ -209,64 +247,57 @@ def hold(ctx: Ctx, name: str, options: dict[str, Any]) -> None:
     """Put the hold "truenas" on a snapshot: it cannot be destroyed until released.
 
     Raises:
-        ValidationErrors: it does not exist (ENOENT).
-        CallError: it is held already.
+        CallError: it does not exist, or is held already.
     """
-    for row in _family(ctx, _require(ctx, name), recursive=options["recursive"]):
-        if _is_held(ctx, row):
-            raise CallError(f"Failed to hold snapshot: cannot hold '{row['name']}': tag already exists on this dataset")
-        ctx.db.run(
-            "insert into snapshot_hold (snapshot, tag, held_at) values (?, ?, ?)", (row["pk"], HOLD_TAG, int(ctx.now()))
-        )
+    row = _require(ctx, name, "Failed to hold snapshot")
+    snapshot_ops.hold(ctx, snapshot_ops.family(ctx, row, recursive=options["recursive"]), HOLD_TAG)
 
 
 @snapshots.method("release", _ID, Field("options", Obj(_RECURSIVE), default={}))
 def release(ctx: Ctx, name: str, options: dict[str, Any]) -> None:
-    """Take the hold "truenas" off; a deferred snapshot without clones disappears then.
+    """Take all holds off, below only those that the snapshot itself has; one that is not held is no error.
 
     Raises:
-        ValidationErrors: it does not exist (ENOENT).
-        CallError: it is not held.
+        CallError: it does not exist.
     """
-    for row in _family(ctx, _require(ctx, name), recursive=options["recursive"]):
-        if not _is_held(ctx, row):
-            raise CallError(f"Failed to release snapshot: cannot release '{row['name']}': no such tag on this dataset")
-        ctx.db.run("delete from snapshot_hold where snapshot = ? and tag = ?", (row["pk"], HOLD_TAG))
-        if row["deferred"]:
-            dataset_ops.release_deferred(ctx, row)
+    row = _require(ctx, name, "Failed to release snapshot")
+    family = snapshot_ops.family(ctx, row, recursive=options["recursive"])
+    snapshot_ops.release(ctx, family, snapshot_ops.holds(ctx, row))
 
 
-def _is_held(ctx: Ctx, row: Row) -> bool:
-    sql = "select 1 from snapshot_hold where snapshot = ? and tag = ?"
-    return ctx.db.value(sql, (row["pk"], HOLD_TAG)) is not None
-
-
-@snapshots.method(
-    "rename",
-    _ID,
-    Field("options", Obj(Field("new_name", Str()), Field("force", Bool(), default=False), _RECURSIVE)),
-)
+@snapshots.method("rename", _ID, Field("options", Obj(Field("new_name", Str()), Field("force", Bool(), default=False))))
 def rename(ctx: Ctx, name: str, options: dict[str, Any]) -> None:
     """Rename a snapshot within its dataset; `new_name` is a full name.
 
     Raises:
-        ValidationErrors: it does not exist, the new name is not valid, or `force` is off.
-        CallError: the new name is taken.
+        ValidationErrors: the new name is not valid, or `force` is off.
+        CallError: it does not exist, or the new name is taken.
     """
-    row, new_name = _require(ctx, name), options["new_name"]
-    if not options["force"]:
-        raise invalid("options.force", "No safety checks are made when a snapshot is renamed: set force to do it")
+    new_name = options["new_name"]
     dataset, _, short = new_name.rpartition("@")
-    problem = zfs.component_problem(short)
-    if problem or dataset != row["dataset_name"] or len(new_name) > zfs.MAX_NAME:
-        raise invalid(
-            "options.new_name", f"Invalid snapshot name '{new_name:.300}': {problem or 'not in the same dataset'}"
-        )
-    for one in _family(ctx, row, recursive=options["recursive"]):
-        target = f"{one['dataset_name']}@{short}"
-        if snapshot_ops.find(ctx, target) is not None:
-            raise CallError(f"Failed to rename snapshot: cannot rename to '{target}': dataset already exists")
-        ctx.db.run("update snapshot set name = ?, short = ? where pk = ?", (target, short, one["pk"]))
+    if zfs.component_problem(short) or zfs.name_problem(dataset):
+        text = "Please provide a valid snapshot name according to ZFS standards i.e <dataset>@<snapshot>"
+        raise invalid("options.new_name", text)
+    if not options["force"]:
+        raise invalid("pool.snapshot.rename.force", _NO_CHECKS)
+    row = _require(ctx, name, "Failed to rename snapshot", "cannot open '{}': dataset does not exist")
+    if dataset != row["dataset_name"] or len(new_name) > zfs.MAX_NAME:
+        raise invalid("options.new_name", f"{new_name:.300} is not in dataset {row['dataset_name']}, or too long")
+    snapshot_ops.rename(ctx, [row], short)
 
 
-namespaces = (snapshots, snapshots.alias("zfs.snapshot", until="26.0", private_since="25.10"))
+older = snapshots.alias("zfs.snapshot", until="26.0", private_since="25.10")
+older.methods = [method for method in older.methods if method.name != "zfs.snapshot.get_instance"]
+
+
+@older.method("get_instance", *_GET_INSTANCE)
+def get_older_instance(ctx: Ctx, name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """One snapshot.
+
+    Raises:
+        ValidationErrors: it does not exist (ENOENT).
+    """
+    return get_snapshot(ctx, name, options["extra"], "ZFSSnapshot")
+
+
+namespaces = (snapshots, older)

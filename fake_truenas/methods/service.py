@@ -1,11 +1,18 @@
-"""service.*: the daemons that serve shares (TrueNAS API 25.10). Starting and stopping takes no time here."""
+"""service.*: the daemons that serve shares (TrueNAS API 25.10). Starting and stopping takes no time here.
+
+What is not running serves nobody: stopping `iscsitarget` or `nvmet` ends the sessions of initiators and hosts, and new
+ones are refused (`fake.block.connect`). A reload changes nothing, and a restart only the process: initiators are back
+before anybody could tell.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
+from fake_truenas import services
+from fake_truenas.block_sessions import ISCSI, NVMET, drop_all_sessions
 from fake_truenas.context import Ctx
 from fake_truenas.crud import Entry
-from fake_truenas.errors import CallError, does_not_exist
+from fake_truenas.errors import CallError, MatchNotFound, Unexpected, does_not_exist
 from fake_truenas.jobs import JobRun
 from fake_truenas.query import QUERY_OPTIONS, QUERY_PARAMS, filter_list
 from fake_truenas.registry import Job, Namespace
@@ -14,6 +21,7 @@ from fake_truenas.store import Row
 
 _ENOENT = 2
 _FIRST_PID = 2000
+_NVMET = "nvmet"
 # (id, name, enabled and running): ids as on a real system, where they are fixed.
 _SERVICES = (
     (4, "cifs", 1),
@@ -23,23 +31,13 @@ _SERVICES = (
     (10, "snmp", 0),
     (11, "ssh", 1),
     (14, "ups", 0),
-    (25, "nvmet", 1),
+    (25, _NVMET, 1),
 )
+# These cannot reload: they are restarted instead, and so run afterwards.
+_RESTARTED = frozenset(("snmp", "ups"))
+_SESSIONS = {"iscsitarget": ISCSI, _NVMET: NVMET}
 
-_ROWS = ", ".join(f"({number}, '{name}', {on}, {on})" for number, name, on in _SERVICES)
-
-service = Namespace(
-    "service",
-    tables=f"""
-create table service (
-  id integer primary key,
-  service text not null unique,
-  enable integer not null,
-  running integer not null,
-  starts integer not null default 0
-);
-insert into service (id, service, enable, running) values {_ROWS};""",  # noqa: S608 - constants
-)
+service = Namespace("service", tables=services.tables(_SERVICES))
 namespaces = (service,)
 
 _OPTIONS = Obj(
@@ -48,6 +46,12 @@ _OPTIONS = Obj(
     Field("timeout", Nullable(Int()), default=120),
 )
 _CALL = (Field("service", Str()), Field("options", _OPTIONS, default={}))
+
+
+def _rows(ctx: Ctx) -> list[Row]:
+    """The services that the release has; before 25.10 there was no NVMe-oF."""
+    rows = ctx.db.rows("select * from service order by id")
+    return rows if ctx.nas.persona.at_least("25.10") else [row for row in rows if row["service"] != _NVMET]
 
 
 def _entry(row: Row) -> Entry:
@@ -63,9 +67,14 @@ def _entry(row: Row) -> Entry:
 
 
 def _find(ctx: Ctx, name: str) -> Row:
-    row = ctx.db.one("select * from service where service = ?", (name,))
+    """A service by its name.
+
+    Raises:
+        Unexpected: there is none; the real server's text for this is the name alone, with errno 22.
+    """
+    row = next((row for row in _rows(ctx) if row["service"] == name), None)
     if row is None:
-        raise CallError(f"Service {name:.100} not found.", _ENOENT)
+        raise Unexpected(IndexError(name))
     return row
 
 
@@ -82,6 +91,8 @@ def _start(ctx: Ctx, name: str) -> bool:
 
 def _stop(ctx: Ctx, name: str) -> bool:
     _set(ctx, _find(ctx, name), 0)
+    if name in _SESSIONS:
+        drop_all_sessions(ctx.db, _SESSIONS[name])
     return True
 
 
@@ -92,6 +103,8 @@ def _restart(ctx: Ctx, name: str) -> bool:
 
 def _reload(ctx: Ctx, name: str) -> bool:
     row = _find(ctx, name)
+    if name in _RESTARTED:
+        return _restart(ctx, name)
     _set(ctx, row, row["running"])
     return bool(row["running"])
 
@@ -101,14 +114,17 @@ _VERBS = {"START": _start, "STOP": _stop, "RESTART": _restart, "RELOAD": _reload
 
 @service.method("query", *QUERY_PARAMS)
 def query(ctx: Ctx, filters: list[Any], options: dict[str, Any]) -> Any:
-    """All services with their state."""
-    return filter_list([_entry(row) for row in ctx.db.rows("select * from service order by id")], filters, options)
+    """All services with their state, which `extra.include_state: false` leaves out."""
+    entries = [_entry(row) for row in _rows(ctx)]
+    if options["extra"].get("include_state") is False:
+        entries = [{**entry, "state": "UNKNOWN", "pids": []} for entry in entries]
+    return filter_list(entries, filters, options)
 
 
 @service.method("get_instance", Field("id", Int()), Field("options", QUERY_OPTIONS, default={}))
 def get_instance(ctx: Ctx, service_id: int, options: dict[str, Any]) -> Entry:  # noqa: ARG001 - given shape
     """One service."""
-    row = ctx.db.one("select * from service where id = ?", (service_id,))
+    row = next((row for row in _rows(ctx) if row["id"] == service_id), None)
     if row is None:
         raise does_not_exist("Service", service_id)
     return _entry(row)
@@ -120,10 +136,7 @@ def get_instance(ctx: Ctx, service_id: int, options: dict[str, Any]) -> Entry:  
 def update(ctx: Ctx, id_or_name: int | str, data: Mapping[str, bool]) -> int:
     """Set whether the service starts at boot; gives its id."""
     text = str(id_or_name)
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        row = ctx.db.one("select * from service where id = ?", (int(text),))
-    else:
-        row = ctx.db.one("select * from service where service = ?", (text,))
+    row = next((row for row in _rows(ctx) if text in {str(row["id"]), row["service"]}), None)
     if row is None:
         raise CallError(f"Service {text:.100} not found.", _ENOENT)
     ctx.db.run("update service set enable = ? where id = ?", (data["enable"], row["id"]))
@@ -138,7 +151,11 @@ def update(ctx: Ctx, id_or_name: int | str, data: Mapping[str, bool]) -> int:
     job=Job(lock=lambda verb, name, options: f"service_{name}"),  # noqa: ARG005 - given shape
 )
 async def control(ctx: Ctx, job: JobRun, verb: str, name: str, options: Mapping[str, Any]) -> bool:  # noqa: ARG001
-    """Start, stop, restart or reload; a job whose result says whether the service is as wanted."""
+    """Start, stop, restart or reload; a job whose result says whether the service is as wanted.
+
+    Raises:
+        Unexpected: there is no such service.
+    """
     with ctx.transaction():
         return _VERBS[verb](ctx, name)
 
@@ -176,5 +193,7 @@ def started(ctx: Ctx, name: str) -> bool:
 @service.method("started_or_enabled", Field("service", Str()))
 def started_or_enabled(ctx: Ctx, name: str) -> bool:
     """Whether it runs, or starts at boot."""
-    row = _find(ctx, name)
+    row = next((row for row in _rows(ctx) if row["service"] == name), None)
+    if row is None:
+        raise MatchNotFound
     return bool(row["running"] or row["enable"])

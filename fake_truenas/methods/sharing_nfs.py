@@ -13,19 +13,15 @@ from fake_truenas.config_row import Config, add_config, read_config
 from fake_truenas.context import Ctx
 from fake_truenas.crud import Entry
 from fake_truenas.documents import Problems, Rules, add_crud, load, remove
-from fake_truenas.plan import prefix_range
 from fake_truenas.registry import DatasetHooks, Namespace
 from fake_truenas.schema import Bool, Enum, Field, Int, List, Nullable, Obj, Str
 from fake_truenas.share_tables import NFS_SHARES
 from fake_truenas.store import Row
-from fake_truenas.volumes import mountpoint, path_problem
+from fake_truenas.unix_ids import GROUPS, USERS
+from fake_truenas.volumes import mountpoint, pool_problem
 
 _MAX_CLIENTS = 42
 _CORES = 4
-_USERS = frozenset(("root", "daemon", "bin", "sys", "nobody", "www-data", "apps", "truenas_admin"))
-_GROUPS = frozenset(
-    ("root", "wheel", "daemon", "bin", "sys", "users", "nogroup", "nobody", "www-data", "apps", "truenas_admin")
-)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -33,20 +29,11 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class _Hooks(DatasetHooks):
     """Shares go with their dataset."""
 
-    def dataset_deleted(self, ctx: Ctx, pk: int, name: str) -> None:  # noqa: ARG002 - given shape
-        """Remove the shares at its mount point and below."""
-        for share in _at_or_under(ctx, mountpoint(name)):
-            remove(ctx, "sharing.nfs", NFS_SHARES, share["id"])
-
-
-def _at_or_under(ctx: Ctx, path: str) -> list[Entry]:
-    below, args = prefix_range("path", path + "/")
-    rows = ctx.db.rows(
-        "select id, doc from nfs_share where path = ?"  # noqa: S608 - built from constants
-        f" union all select id, doc from nfs_share where {below} order by id",
-        (path, *args),
-    )
-    return [load(row) for row in rows]
+    def detach(self, ctx: Ctx, name: str) -> None:
+        """Remove the enabled shares at its mount point and below."""
+        for share in NFS_SHARES.below(ctx.db, "path", mountpoint(name)):
+            if share["enabled"]:
+                remove(ctx, "sharing.nfs", NFS_SHARES, share["id"])
 
 
 nfs_share = Namespace("sharing.nfs", tables=NFS_SHARES.sql(), hooks=_Hooks())
@@ -124,15 +111,27 @@ def _check_other_shares(data: Entry, networks: Sequence[Network], others: Sequen
             problems.add("hosts", f"ERROR - Another NFS share already exports {data['path']} for host {host}")
 
 
+def _check_path(ctx: Ctx, path: str, problems: Problems) -> None:
+    problem = pool_problem(ctx, path)
+    if problem:
+        problems.add("path", problem)
+        return
+    found = directories.find(ctx, path)
+    if found is None or found.path != path:
+        problems.add("path", f"The path does not exist: {path}")
+    elif found.is_file:
+        problems.add("path", "The path must be a directory")
+
+
 def _check_mapping(data: Entry, problems: Problems) -> None:
     for kind in ("maproot", "mapall"):
         user, group = data[f"{kind}_user"], data[f"{kind}_group"]
         if group and not user:
             problems.add(f"{kind}_user", "This field is required when map group is specified")
             continue
-        if user and user not in _USERS:
+        if user and user not in USERS:
             problems.add(f"{kind}_user", f"User not found: {user:.100}")
-        if group and group not in _GROUPS:
+        if group and group not in GROUPS:
             problems.add(f"{kind}_group", f"Group not found: {group:.100}")
     if data["maproot_user"] and data["mapall_user"]:
         problems.add("mapall_user", "maproot_user disqualifies mapall_user")
@@ -146,10 +145,7 @@ def _clean(ctx: Ctx, data: Entry, old: Entry | None, problems: Problems) -> Entr
     networks = _networks(data["networks"], problems)
     _check_hosts(data["hosts"], problems)
     problems.check()
-    directory = directories.find(ctx, path) if path.startswith(directories.MOUNTS + "/") else None
-    problem = path_problem(ctx, path) if directory is None or directory.path != path else None
-    if problem:
-        problems.add("path", problem)
+    _check_path(ctx, path, problems)
     problems.check()
     _check_other_shares(data, networks, NFS_SHARES.find(ctx.db, path=path, but=old["id"] if old else None), problems)
     problems.check()

@@ -1,4 +1,4 @@
-"""sharing.smb.*: SMB shares and who may use them (TrueNAS API 25.10).
+"""sharing.smb.*: SMB shares and who may use them (TrueNAS API 25.10, and the flat shares of releases before it).
 
 Shares vanish with the dataset that they are on or under, and do not follow a renamed one, as on the real server.
 """
@@ -8,29 +8,30 @@ from typing import Any
 
 import orjson
 
-from fake_truenas import directories
+from fake_truenas import acls, directories
 from fake_truenas.context import Ctx
 from fake_truenas.crud import Entry
-from fake_truenas.documents import Documents, Problems, Rules, add_crud, load, remove
+from fake_truenas.documents import Problems, Rules, add_crud, load, remove
 from fake_truenas.errors import CallError, Invalid, MatchNotFound, ValidationErrors, invalid
-from fake_truenas.plan import prefix_range
+from fake_truenas.methods.smb import smb_config
 from fake_truenas.registry import DatasetHooks, Namespace
 from fake_truenas.schema import Field
-from fake_truenas.smb_params import ACL, PURPOSES, SHARE, SHARE_NAME, SHARE_UPDATE
+from fake_truenas.share_tables import SMB_SHARES
+from fake_truenas.smb_flat import FLAT_SHARE, PRESETS, is_flat, modern, name_problems
+from fake_truenas.smb_params import ACL, PRECHECK, PURPOSES, SHARE, SHARE_NAME, SHARE_UPDATE, aux_problems
+from fake_truenas.store import Row
 from fake_truenas.unix_ids import GROUPS, SMB_GROUP_SIDS, USERS, group_name
 from fake_truenas.volumes import mountpoint
 
-ENOENT = 2
+ENOENT, EEXIST = 2, 17
 EVERYONE = "S-1-1-0"
 
 _AAPL = (
     "Apple SMB2/3 protocol extension support is required by this parameter. "
     "This feature may be enabled in the general SMB server configuration."
 )
+_ACL_WORDS = {acls.NFS4: "NFSV4", acls.POSIX1E: "POSIX", acls.DISABLED: "OFF"}
 _UNIX_SID_PREFIXES = ("S-1-22-1-", "S-1-22-2-")
-
-# `name_key` is the name as it is compared; entries do not show it.
-SMB_SHARES = Documents("smb_share", {"path": str, "name": str, "name_key": str})
 
 _ACL_TABLE = """
 create table smb_share_acl (share integer primary key references smb_share (id) on delete cascade, acl text not null);
@@ -40,40 +41,55 @@ create table smb_share_acl (share integer primary key references smb_share (id) 
 class _Hooks(DatasetHooks):
     """Shares go with their dataset."""
 
-    def dataset_deleted(self, ctx: Ctx, pk: int, name: str) -> None:  # noqa: ARG002 - given shape
-        """Remove the shares at its mount point and below."""
-        path = mountpoint(name)
-        below, args = prefix_range("path", path + "/")
-        found = ctx.db.rows(
-            "select id from smb_share where path = ?"  # noqa: S608 - built from constants
-            f" union all select id from smb_share where {below} order by id",
-            (path, *args),
-        )
-        for row in found:
-            remove(ctx, "sharing.smb", SMB_SHARES, row["id"])
+    def detach(self, ctx: Ctx, name: str) -> None:
+        """Remove the enabled shares at its mount point and below."""
+        for share in SMB_SHARES.below(ctx.db, "path", mountpoint(name)):
+            if share["enabled"]:
+                remove(ctx, "sharing.smb", SMB_SHARES, share["id"])
 
 
 smb_share = Namespace("sharing.smb", tables=SMB_SHARES.sql() + _ACL_TABLE, hooks=_Hooks())
-namespaces = (smb_share,)
+by_purpose = Namespace("sharing.smb", since="25.10")
+flat = Namespace("sharing.smb", until="25.10")
+namespaces = (smb_share, by_purpose, flat)
 
 
 def _clean(ctx: Ctx, data: Entry, old: Entry | None, problems: Problems) -> Entry:
+    data = _placed(ctx, modern(data) if is_flat(data) else data, old, problems)
+    if data["purpose"] != "EXTERNAL_SHARE":
+        _check_path(ctx, data, data["options"].get("acl", True), problems)
+    _check_purpose(ctx, data, problems)
+    _check_audit(ctx, data["audit"], problems)
+    options = data["options"]
+    if options.get("home") and _other_home(ctx, old):
+        problems.add("options.home", "Only one share is allowed to be a home share.")
+    for text in aux_problems(options.get("auxsmbconf", "")):
+        problems.add("options.auxsmbconf", text)
+    return {**data, "options": _with_uuid(ctx, options, old, problems)}
+
+
+def _placed(ctx: Ctx, data: Entry, old: Entry | None, problems: Problems) -> Entry:
     path = data["path"]
     if path.startswith("/"):
         path = directories.normalized(path)
     data = {**data, "path": path, "name_key": data["name"].casefold()}
     if SMB_SHARES.find(ctx.db, name_key=data["name_key"], but=old["id"] if old else None):
         problems.add("name", "Share names are case-insensitive and must be unique")
-    if data["purpose"] != "EXTERNAL_SHARE":
-        _check_path(ctx, data, problems)
-    _check_purpose(data, problems)
-    _check_audit(data["audit"], problems)
-    return {**data, "options": _with_uuid(ctx, data["options"], old, problems)}
+    return data
 
 
-def _check_path(ctx: Ctx, data: Entry, problems: Problems) -> None:
+def _options(share: Entry) -> Entry:
+    return share if is_flat(share) else share["options"]
+
+
+def _other_home(ctx: Ctx, old: Entry | None) -> bool:
+    others = SMB_SHARES.find(ctx.db, but=old["id"] if old else None)
+    return any(_options(share).get("home") for share in others)
+
+
+def _check_path(ctx: Ctx, data: Entry, with_acl: bool, problems: Problems) -> None:
     path = data["path"]
-    if path == "EXTERNAL":
+    if path.startswith("EXTERNAL"):
         problems.add("path", "External paths may only be set for shares with an EXTERNAL_SHARE purpose")
         return
     if not path.startswith(directories.MOUNTS + "/"):
@@ -83,26 +99,47 @@ def _check_path(ctx: Ctx, data: Entry, problems: Problems) -> None:
     if found is None:
         # The real server looks at the path before it answers with what it has found to be wrong.
         raise CallError(f"Path {path} not found", ENOENT)
-    if not data["options"].get("acl", True) and directories.acl_in_force(ctx, found) is not None:
+    if found.is_file:
+        problems.add("path", "The path must be a directory")
+    _check_mounts(ctx, found, problems)
+    if not with_acl and directories.acl_in_force(ctx, found) is not None:
         problems.add("acl", f"ACL detected on {path}. ACLs must be stripped prior to creation of SMB share.")
 
 
-def _check_purpose(data: Entry, problems: Problems) -> None:
+def _check_mounts(ctx: Ctx, found: directories.Directory, problems: Problems) -> None:
+    """File systems mounted below the path have its kind of access lists."""
+    if found.dataset is None or not found.is_mountpoint:
+        return
+    source, kind = found.dataset["name"], _acl_word(ctx, found.dataset)
+    for child in directories.mounted_below(ctx, found.dataset):
+        if _acl_word(ctx, child) != kind:
+            text = f"ACL type mismatch with child mountpoint at {mountpoint(child['name'])}: {source} - {kind}, "
+            problems.add("path", f"{text}{child['name']} - {_acl_word(ctx, child)}")
+
+
+def _acl_word(ctx: Ctx, dataset: Row) -> str:
+    return _ACL_WORDS[acls.ACL_TYPES[directories.setting(ctx, dataset, "acltype")]]
+
+
+def _check_purpose(ctx: Ctx, data: Entry, problems: Problems) -> None:
     purpose, options = data["purpose"], data["options"]
     if purpose == "EXTERNAL_SHARE" and data["path"] != "EXTERNAL":
         problems.add("path", f'{data["path"]}: Path must be set to "EXTERNAL"')
     if purpose == "VEEAM_REPOSITORY_SHARE":
         problems.add("purpose", "Veeam repository shares require a TrueNAS enterprise license.")
-    # A fresh server has Apple's extensions switched off, and there is no smb.update to switch them on.
+    if smb_config(ctx)["aapl_extensions"]:
+        return
     if options.get("afp"):
         problems.add("options.afp", _AAPL)
     if purpose == "TIMEMACHINE_SHARE" or options.get("timemachine"):
         problems.add("purpose", _AAPL)
 
 
-def _check_audit(audit: Entry, problems: Problems) -> None:
+def _check_audit(ctx: Ctx, audit: Entry, problems: Problems) -> None:
     if not audit["enable"]:
         return
+    if smb_config(ctx)["enable_smb1"]:
+        problems.add("audit.enable", "SMB auditing is not supported if SMB1 protocol is enabled")
     known = False
     for key in ("watch_list", "ignore_list"):
         for index, name in enumerate(audit[key]):
@@ -131,14 +168,15 @@ def _with_uuid(ctx: Ctx, options: Entry, old: Entry | None, problems: Problems) 
 
 
 def _entries(ctx: Ctx, rows: Any, extra: Any) -> list[Entry]:  # noqa: ARG001 - given shape
-    shown = [{**load(row), "locked": False} for row in rows]
+    docs = [load(row) for row in rows]
+    shown = [{**(modern(doc) if is_flat(doc) else doc), "locked": False} for doc in docs]
     for entry in shown:
         del entry["name_key"]
     return shown
 
 
 add_crud(
-    smb_share,
+    by_purpose,
     SMB_SHARES,
     Rules(
         type_name="SharingSMB",
@@ -152,10 +190,71 @@ add_crud(
 )
 
 
+def _clean_flat(ctx: Ctx, data: Entry, old: Entry | None, problems: Problems) -> Entry:
+    data = _placed(ctx, {**data, **PRESETS[data["purpose"]]}, old, problems)
+    for text in name_problems(data["name"]):
+        problems.add("name", text)
+    if data["path"].startswith("EXTERNAL:"):
+        for proxy in data["path"].removeprefix("EXTERNAL:").split(","):
+            if proxy.count("\\") != 1 or proxy.startswith("\\") or proxy.endswith("\\"):
+                problems.add("path", f"{proxy}: DFS proxy must be of format SERVER\\SHARE")
+    else:
+        _check_path(ctx, data, data["acl"], problems)
+    _check_audit(ctx, data["audit"], problems)
+    if data["home"] and _other_home(ctx, old):
+        problems.add("home", "Only one share is allowed to be a home share.")
+    for text in aux_problems(data["auxsmbconf"]):
+        problems.add("auxsmbconf", text)
+    for field in ("afp", "timemachine"):
+        if data[field] and not smb_config(ctx)["aapl_extensions"]:
+            problems.add(field, _AAPL)
+    return {**data, "vuid": _with_uuid(ctx, {"vuid": data["vuid"]}, None, problems)["vuid"]}
+
+
+def _flat_entries(ctx: Ctx, rows: Any, extra: Any) -> list[Entry]:  # noqa: ARG001 - given shape
+    shown = [{**load(row), "locked": False} for row in rows]
+    for entry in shown:
+        del entry["name_key"]
+        entry["path_local"] = "" if entry["path"].startswith("EXTERNAL:") else entry["path"]
+    return shown
+
+
+add_crud(
+    flat,
+    SMB_SHARES,
+    Rules(
+        type_name="SharingSMB",
+        create=FLAT_SHARE,
+        clean=_clean_flat,
+        argument="sharingsmb",
+        schema="sharingsmb",
+        entries=_flat_entries,
+    ),
+)
+
+
+@smb_share.method("share_precheck", Field("smb_share_precheck", PRECHECK, default={}))
+def share_precheck(ctx: Ctx, data: Entry) -> None:
+    """Whether a share can be made now; it cannot as long as nobody could use it.
+
+    Raises:
+        ValidationErrors: there is no SMB user, or the name is taken (EEXIST).
+    """
+    domain = "a directory service" if ctx.nas.persona.at_least("25.10") else "Active Directory"
+    text = (
+        f"TrueNAS server must be joined to {domain} or have at least one local SMB user before creating an SMB share."
+    )
+    problems = [Invalid("sharing.smb.share_precheck", text)]
+    if data["name"] is not None and _share_id(ctx, data["name"]) is not None:
+        problems.append(Invalid("sharing.smb.share_precheck.name", "Share with this name already exists.", EEXIST))
+    raise ValidationErrors(problems)
+
+
 @smb_share.method("presets")
-def presets(ctx: Ctx) -> dict[str, Entry]:  # noqa: ARG001 - every handler gets its context
+def presets(ctx: Ctx) -> dict[str, Entry]:
     """The purposes that a share can have."""
-    return {name: {"verbose_name": name} for name in PURPOSES}
+    names = PURPOSES if ctx.nas.persona.at_least("25.10") else PRESETS
+    return {name: {"verbose_name": name} for name in names}
 
 
 def _share_id(ctx: Ctx, name: str) -> int | None:

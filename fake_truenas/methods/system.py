@@ -41,9 +41,9 @@ def version_short(ctx: Ctx) -> str:
 
 
 @system.method("product_type")
-def product_type(ctx: Ctx) -> str:  # noqa: ARG001 - every handler gets its context
-    """The edition."""
-    return "COMMUNITY_EDITION"
+def product_type(ctx: Ctx) -> str:
+    """The edition, which 24.10 and earlier call SCALE."""
+    return "COMMUNITY_EDITION" if ctx.nas.persona.at_least("25.04") else "SCALE"
 
 
 @system.method("hostname")

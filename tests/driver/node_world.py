@@ -13,9 +13,9 @@ from google.protobuf.message import Message
 
 from csisim.driver.config import DriverConfig
 from csisim.driver.inflight import OperationLocks
-from csisim.host import NodeHost
 from csisim.driver.node import NodeService, Presence
 from csisim.errors import NasIndeterminate
+from csisim.host import NodeHost
 from csisim.pb import csi_pb2 as pb
 from csisim.sim.backend import MemoryBackend
 from csisim.sim.host import SimHost

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from websockets.asyncio.client import ClientConnection
 
-from fake_truenas import Nas, NasConfig, Pool
+from fake_truenas import Nas, NasConfig, Pool, jsonrpc
 from fake_truenas.session import Session
 
 KEY = "1-" + "k" * 64
@@ -89,8 +89,8 @@ class Wire:
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
 
-    def send_soon(self, payload: bytes) -> None:
-        self.sent.append(orjson.loads(payload)["params"])
+    def notify(self, method: str, params: dict[str, Any]) -> None:
+        self.sent.append(orjson.loads(jsonrpc.notification(method, params))["params"])
 
 
 def listener(name: str) -> tuple[Session, Wire]:

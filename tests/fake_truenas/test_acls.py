@@ -91,3 +91,59 @@ def test_posix_lists_need_the_three_owners_and_masks_for_names():
     texts = [text for _, text in acls.posix_problems([*plain, named], recursive=True)]
     assert len(texts) == 4
     assert texts[0].startswith("Named default")
+
+
+ALICE = acls.Who(5, frozenset((6,)))
+
+
+@pytest.mark.parametrize(
+    ("mode", "owners", "passes"),
+    [
+        (0o100, (5, 0), True), (0o677, (5, 6), False), (0o010, (0, 6), True), (0o701, (0, 6), False),
+        (0o001, (0, 0), True), (0o770, (0, 0), False),
+    ],
+)  # fmt: skip
+def test_bits_let_through_the_first_class_that_an_account_is_in(mode, owners, passes):
+    assert acls.may_traverse(acls.POSIX1E, None, mode, owners, ALICE) is passes
+    assert acls.may_traverse(acls.POSIX1E, None, 0, owners, acls.Who(0, frozenset())) is True
+
+
+def nfs4_ace(tag, kind="ALLOW", number=-1, perms="TRAVERSE", **flags):
+    ace = acls.full_nfs4({"tag": tag, "id": number, "type": kind, "perms": {"BASIC": perms}, "flags": {}})
+    return {**ace, "flags": ace["flags"] | flags}
+
+
+@pytest.mark.parametrize(
+    ("acl", "passes"),
+    [
+        ([nfs4_ace("everyone@")], True),
+        ([nfs4_ace("USER", "DENY", 5), nfs4_ace("everyone@")], False),
+        ([nfs4_ace("everyone@"), nfs4_ace("USER", "DENY", 5)], True),
+        ([nfs4_ace("GROUP", number=6)], True),
+        ([nfs4_ace("GROUP", number=7), nfs4_ace("owner@"), nfs4_ace("group@")], False),
+        ([nfs4_ace("everyone@", INHERIT_ONLY=True)], False),
+    ],
+)
+def test_the_first_nfsv4_entry_that_speaks_of_passing_decides(acl, passes):
+    assert acls.may_traverse(acls.NFS4, acl, 0o777, (0, 0), ALICE) is passes
+
+
+def posix_ace(tag, passes, number=-1, *, default=False):
+    perms = {"READ": False, "WRITE": False, "EXECUTE": passes}
+    return {"tag": tag, "id": number, "default": default, "perms": perms}
+
+
+@pytest.mark.parametrize(
+    ("acl", "owners", "passes"),
+    [
+        ([posix_ace("USER_OBJ", True), posix_ace("OTHER", False)], (5, 0), True),
+        ([posix_ace("USER", True, 5), posix_ace("MASK", False), posix_ace("OTHER", True)], (0, 0), False),
+        ([posix_ace("USER", True, 5), posix_ace("MASK", True)], (0, 0), True),
+        ([posix_ace("GROUP_OBJ", False), posix_ace("GROUP", True, 6)], (0, 6), True),
+        ([posix_ace("GROUP", False, 6), posix_ace("OTHER", True)], (0, 0), False),
+        ([posix_ace("OTHER", True)], (0, 0), True),
+        ([posix_ace("OTHER", True, default=True)], (0, 0), False),
+    ],
+)
+def test_posix_entries_are_asked_by_class_and_masked(acl, owners, passes):
+    assert acls.may_traverse(acls.POSIX1E, acl, 0o777, owners, ALICE) is passes

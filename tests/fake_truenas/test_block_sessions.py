@@ -29,3 +29,11 @@ def test_an_owner_loses_all_its_sessions_at_once(db):
         block_sessions.open_session(db, ISCSI, owner, "iqn.x", "10.0.0.1")
     block_sessions.drop_sessions(db, ISCSI, 7)
     assert [session.owner for session in block_sessions.list_sessions(db, ISCSI)] == [8]
+
+
+def test_a_daemon_that_stops_loses_the_sessions_of_its_protocol(db):
+    for protocol in (ISCSI, ISCSI, NVMET):
+        block_sessions.open_session(db, protocol, 7, "iqn.x", "10.0.0.1")
+    block_sessions.drop_all_sessions(db, ISCSI)
+    assert block_sessions.list_sessions(db, ISCSI) == []
+    assert len(block_sessions.list_sessions(db, NVMET)) == 1

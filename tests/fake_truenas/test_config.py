@@ -1,8 +1,11 @@
 """Settings of a NAS: what is refused before anything is made."""
 
+from typing import Any
+
 import pytest
 
 from fake_truenas.config import NasConfig, Pool
+from fake_truenas.passwords import Account
 from tests.fake_truenas.rpc import KEY
 
 
@@ -40,3 +43,25 @@ def test_a_pool_has_at_least_64_mib_and_fits_in_sqlites_integers() -> None:
     for size_bytes in ((64 << 20) - 1, 0, -1, 1 << 62):
         with pytest.raises(ValueError, match=f"pool tank: {size_bytes} bytes; a pool has 64 MiB or more"):
             Pool("tank", size_bytes)
+
+
+def test_the_keys_owner_is_the_first_account_and_may_be_one_of_those_given() -> None:
+    config = NasConfig(api_key=KEY, accounts=(Account("ada"),))
+    assert [config.make_accounts().uid(name) for name in ("truenas_admin", "ada")] == [950, 3000]
+    owner = Account("ada", roles=("POOL_READ",))
+    config = NasConfig(api_key=KEY, username="ada", accounts=(Account("bob"), owner))
+    assert config.make_accounts().get("ada") == owner
+    assert [config.make_accounts().uid(name) for name in ("ada", "bob")] == [950, 3000]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"accounts": (Account("ada"), Account("ada"))}, "user ada is there twice"),
+        ({"username": "1a"}, "user name '1a' is not valid"),
+        ({"authenticator_level": "LEVEL_3"}, "authenticator level 'LEVEL_3' is not one of LEVEL_1, LEVEL_2"),
+    ],
+)
+def test_accounts_that_cannot_be_are_refused(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        NasConfig(api_key=KEY, **wrong)

@@ -3,9 +3,9 @@
 import random
 from typing import Any
 
-from fake_truenas.credentials import Credentials, Token, Tokens
+from fake_truenas.credentials import Credentials, KeyName, Token, Tokens
 
-KEY_LOGIN = Credentials("API_KEY", "truenas_admin", 1_700_000_000.25)
+KEY_LOGIN = Credentials("API_KEY", "truenas_admin", 1_700_000_000.25, api_key=KeyName(3, "key 3"))
 
 
 def make(tokens: Tokens, now: float = 0.0, **changed: Any) -> Token:
@@ -62,9 +62,9 @@ def test_lapsed_tokens_are_not_kept_and_no_text_is_shown() -> None:
 
 def test_a_token_made_under_a_token_stems_from_the_same_login() -> None:
     tokens = Tokens(random.Random(1))
-    login = Credentials("TOKEN", "truenas_admin", 1_700_000_001.0, make(tokens))
+    login = Credentials("TOKEN", "truenas_admin", 1_700_000_001.0, token=make(tokens))
     assert make(tokens, parent=login).parent is KEY_LOGIN
-    assert login.data(3) == {
+    assert login.data() == {
         "parent": {
             "credentials": "API_KEY",
             "credentials_data": {
@@ -75,3 +75,39 @@ def test_a_token_made_under_a_token_stems_from_the_same_login() -> None:
         },
         "username": "truenas_admin",
     }
+
+
+def test_a_login_ends_after_its_time_and_when_it_was_not_used() -> None:
+    login = Credentials("LOGIN_PASSWORD", "ada", 0.0, ends_at=100.0, max_inactivity_s=30.0, used_at=10.0)
+    assert [login.valid(now) for now in (10.0, 40.0, 40.1)] == [True, True, False]
+    login.use(90.0)
+    assert [login.valid(now) for now in (100.0, 100.1)] == [True, False]
+    assert Credentials("API_KEY", "ada", 0.0).valid(1e12)
+
+
+def test_a_token_ends_with_the_login_it_stems_from_and_its_use_is_one_of_that_login() -> None:
+    tokens = Tokens(random.Random(1))
+    parent = Credentials("LOGIN_PASSWORD", "ada", 0.0, ends_at=700.0, max_inactivity_s=500.0)
+    token = make(tokens, parent=parent, ttl_s=10_000)
+    login = Credentials("TOKEN", "ada", 0.0, token=token)
+    login.use(400.0)
+    assert (parent.used_at, token.used_at) == (400.0, 400.0)
+    assert [login.valid(now) for now in (700.0, 700.1)] == [True, False]
+    assert tokens.log_in(token.text, "10.0.0.1", 700.1) is None
+
+
+def test_a_token_for_something_else_logs_nobody_in() -> None:
+    tokens = Tokens(random.Random(1))
+    assert tokens.log_in(make(tokens, attributes={"job": 3}).text, "10.0.0.1", 1.0) is None
+
+
+def test_tokens_are_revoked_by_what_they_stem_from() -> None:
+    tokens = Tokens(random.Random(1))
+    by_key, by_password = make(tokens), make(tokens, parent=Credentials("LOGIN_PASSWORD", "ada", 0.0))
+    tokens.revoke(lambda login: login.api_key == KeyName(3, "key 3"))
+    assert [tokens.log_in(token.text, "10.0.0.1", 1.0) for token in (by_key, by_password)] == [None, by_password]
+
+
+def test_from_26_0_on_a_login_shows_its_id() -> None:
+    login = Credentials("LOGIN_PASSWORD", "ada", 1.0, login_id="b")
+    assert login.data() == {"username": "ada", "login_id": "b", "login_at": {"$date": 1000}}

@@ -148,7 +148,7 @@ def test_extra_reaches_the_entries(shop: Shop) -> None:
 def test_what_is_not_there(shop: Shop) -> None:
     with pytest.raises(ValidationErrors) as caught:
         shop.nas.call_direct("shop.thing.get_instance", 1001)
-    assert caught.value.reason == "[ENOENT] None: Thing 1001 does not exist\n"
+    assert caught.value.reason == "[ENOENT] None: Thing 1001 does not exist"
     with pytest.raises(MatchNotFound):
         shop.query([["id", "=", 1001]], get=True)
     assert shop.query([["id", "=", 1001]]) == []

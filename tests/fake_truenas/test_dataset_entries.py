@@ -188,3 +188,18 @@ def test_each_setting_says_where_it_was_set(nas: Nas) -> None:
     }
     fixed = [shown(nas, name)["casesensitivity"]["source"] for name in ("tank/a", "tank/a/b")]
     assert fixed == ["LOCAL", "DEFAULT"]  # it is fixed at creation and never inherited
+
+
+def test_entries_read_together_are_those_read_one_by_one(nas: Nas) -> None:
+    user = [{"key": "x:y", "value": "1"}]
+    made(nas, "tank/a", user_properties=user, sync="ALWAYS", quota=8 * GIB, comments="above")
+    made(nas, "tank/a/quota", quota=2 * GIB, reservation=GIB, user_properties=[{"key": "x:y", "value": "2"}])
+    made(nas, "tank/a/quota/deep", refquota=GIB, refreservation=GIB >> 1, comments="deep")
+    made(nas, "tank/a/plain")
+    made(nas, "tank/a/sync", sync="DISABLED")
+    made(nas, "tank/a/v", type="VOLUME", volsize=GIB, sparse=True)
+    made(nas, "tank/b", type="VOLUME", volsize=GIB)
+    together = nas.call_direct("pool.dataset.query", [], {"order_by": ["id"]})
+    assert len(together) == 8
+    for entry in together:
+        assert nas.call_direct("pool.dataset.query", [["id", "=", entry["id"]]]) == [entry]

@@ -31,8 +31,8 @@ async def test_delete_refuses_children_snapshots_and_foreign_clones(client: Clie
     assert await client.call("pool.dataset.delete", "tank/d", {"recursive": True}) is True
     assert await client.call("pool.dataset.query", [], {"count": True}) == 1
     assert await client.call("pool.snapshot.query", [], {"count": True}) == 0
-    error = await client.refused("pool.dataset.delete", "tank", {"recursive": True})
-    assert "operation does not apply to pools" in error.reason
+    error = await client.refused("pool.dataset.delete", "tank")
+    assert "operation does not apply to pools\nuse 'zfs destroy -r tank'" in error.reason
 
 
 async def test_clones_within_a_tree_go_with_it(client: Client) -> None:
@@ -73,12 +73,12 @@ async def test_hooks_hear_of_changes_and_can_keep_a_dataset_busy(nas: Nas, clien
     recorder.busy_name = "tank/h/v"
     error = await client.refused("pool.dataset.delete", "tank/h", {"recursive": True})
     assert error.reason == "[EBUSY] Failed to delete dataset: cannot destroy 'tank/h/v': dataset is busy"
-    error = await client.refused("pool.dataset.rename", "tank/h", {"new_name": "tank/i"})
+    error = await client.refused("pool.dataset.rename", "tank/h", {"new_name": "tank/i", "force": True})
     assert (error.code, error.data["errname"]) == (-32001, "EBUSY")
     assert recorder.told == []
     recorder.busy_name = ""
     await client.call("pool.dataset.update", "tank/h/v", {"volsize": 2 * GIB})
-    assert await client.call("pool.dataset.rename", "tank/h", {"new_name": "tank/i"}) is None
+    assert await client.call("pool.dataset.rename", "tank/h", {"new_name": "tank/i", "force": True}) is None
     await client.call("pool.dataset.delete", "tank/i", {"recursive": True})
     assert recorder.told == [
         ("resized", 2 * GIB), ("renamed", "tank/h", "tank/i"), ("renamed", "tank/h/v", "tank/i/v"),
@@ -119,7 +119,7 @@ async def test_rename_moves_the_tree_its_snapshots_charges_and_inheritance(clien
     await create(client, "tank/a/m/v", type="VOLUME", volsize=GIB)
     await client.call("pool.snapshot.create", {"dataset": "tank/a/m/v", "name": "s"})
     before = await used(client)
-    await client.call("pool.dataset.rename", "tank/a/m", {"new_name": "tank/b/n"})
+    await client.call("pool.dataset.rename", "tank/a/m", {"new_name": "tank/b/n", "force": True})
     assert (await get(client, "tank/b/n/v"))["user_properties"]["x:y"]["value"] == "b"
     assert (await client.call("pool.snapshot.query", [["id", "=", "tank/b/n/v@s"]]))[0]["dataset"] == "tank/b/n/v"
     assert [await used(client, name) for name in ("tank/a", "tank/b", "tank")] == [0, before, before]
@@ -127,7 +127,7 @@ async def test_rename_moves_the_tree_its_snapshots_charges_and_inheritance(clien
         ("tank/b/n/v/in", "parent does not exist"), ("tank/b/n/x", "descendant"), ("tank/a", "already exists"),
         ("other/x", "parent does not exist"),
     ]:  # fmt: skip
-        error = await client.refused("pool.dataset.rename", "tank/b/n", {"new_name": new})
+        error = await client.refused("pool.dataset.rename", "tank/b/n", {"new_name": new, "force": True})
         assert (error.code, text in error.reason) == (-32001, True), new
 
 
@@ -269,9 +269,9 @@ def test_names_that_a_rename_would_make_too_long_are_refused(box: Box) -> None:
     longest = "tank/a/" + "c" * 100 + "@" + "s" * 100
     room = 255 - len(longest)
     with pytest.raises(CallError, match="cannot rename 'tank/a': dataset name is too long"):
-        box.call("pool.dataset.rename", "tank/a", {"new_name": "tank/a" + "x" * (room + 1)})
+        box.call("pool.dataset.rename", "tank/a", {"new_name": "tank/a" + "x" * (room + 1), "force": True})
     assert box.ids("dataset") == ["tank", "tank/a", "tank/a/" + "c" * 100]
-    box.call("pool.dataset.rename", "tank/a", {"new_name": "tank/a" + "x" * room})
+    box.call("pool.dataset.rename", "tank/a", {"new_name": "tank/a" + "x" * room, "force": True})
     assert [len(name) for name in box.ids("snapshot")] == [255]
 
 

@@ -8,9 +8,12 @@ from fake_truenas.dataset_params import (
     CREATE,
     UPDATE,
     Problems,
+    check_acl_settings,
     check_type_fields,
+    follow_acltype,
     settings_of,
     user_properties_of,
+    with_share_type,
 )
 from fake_truenas.errors import ValidationErrors
 from fake_truenas.schema import Problem, Type
@@ -26,7 +29,7 @@ def test_a_create_has_these_defaults_and_nothing_else() -> None:
     data, problems = checked(CREATE, {"name": "tank/a"})
     assert problems == []
     assert {key: list(value) if key == "user_properties" else value for key, value in data.items()} == {
-        "name": "tank/a", "type": "FILESYSTEM", "force_size": False, "user_properties": [], "encryption": False,
+        "name": "tank/a", "type": "FILESYSTEM", "share_type": "GENERIC", "user_properties": [], "encryption": False,
         "encryption_options": {}, "inherit_encryption": True, "create_ancestors": False,
     }  # fmt: skip
     assert checked(UPDATE, {}) == ({}, [])
@@ -58,14 +61,44 @@ def test_a_quota_is_none_or_at_least_a_gibibyte(field: str, value: Any, problem:
         assert (data, problems) == ({field: value or 0}, [])
 
 
-@pytest.mark.parametrize("share_type", ["SMB", "APPS", "MULTIPROTOCOL", "NFS", "GENERIC"])
-def test_a_share_type_presets_acls_and_what_is_given_too_wins(share_type: str) -> None:
-    chosen, inherited = settings_of({"share_type": share_type})
-    assert ("acltype" in chosen) is (share_type in {"SMB", "APPS", "MULTIPROTOCOL"})
-    assert (chosen.get("casesensitivity") == "insensitive") is (share_type == "SMB")
-    assert inherited == []
-    chosen, inherited = settings_of({"share_type": share_type, "acltype": "POSIX", "aclmode": "INHERIT"})
-    assert (chosen["acltype"], "aclmode" in chosen, inherited) == ("posix", False, ["aclmode"])
+@pytest.mark.parametrize(
+    ("share_type", "preset"),
+    [
+        ("SMB", {"casesensitivity": "insensitive", "acltype": "nfsv4", "aclmode": "restricted"}),
+        *(
+            (kind, {"casesensitivity": "sensitive", "atime": "off", "acltype": "nfsv4", "aclmode": "passthrough"})
+            for kind in ("APPS", "MULTIPROTOCOL", "NFS")
+        ),
+        ("GENERIC", {"acltype": "posix"}),
+    ],
+)
+def test_what_a_share_type_presets_wins_over_what_is_given(share_type: str, preset: dict[str, str]) -> None:
+    data = with_share_type({"share_type": share_type, "acltype": "POSIX", "aclmode": "INHERIT"})
+    assert settings_of(data) == (preset, ["aclmode"] if share_type == "GENERIC" else [])
+
+
+@pytest.mark.parametrize(
+    ("acltype", "aclmode", "text"),
+    [("posix", "discard", ""), ("off", "passthrough", "Must be set to DISCARD"), ("nfsv4", "restricted", ""),
+     ("posix", "restricted", "Must be set to DISCARD"), ("nfsv4", "discard", "DISCARD aclmode may not be set")],
+)  # fmt: skip
+def test_an_aclmode_has_to_go_with_the_acltype(acltype: str, aclmode: str, text: str) -> None:
+    problems = Problems("pool_dataset_create")
+    check_acl_settings(problems, acltype, aclmode)
+    if not text:
+        problems.check()
+        return
+    with pytest.raises(ValidationErrors, match=f"pool_dataset_create.aclmode: {text}"):
+        problems.check()
+
+
+def test_the_aclmode_follows_an_acltype_that_knows_one_only() -> None:
+    chosen, inherited = {"acltype": "off", "sync": "always"}, ["atime"]
+    follow_acltype(chosen, inherited)
+    assert (chosen, inherited) == ({"acltype": "off", "sync": "always", "aclmode": "discard"}, ["atime"])
+    chosen, inherited = {"aclmode": "passthrough"}, ["acltype"]
+    follow_acltype(chosen, inherited)
+    assert (chosen, inherited) == ({}, ["acltype", "aclmode"])
 
 
 def test_settings_get_zfss_names_and_values() -> None:
@@ -85,15 +118,22 @@ def test_comments_are_user_properties_and_inheriting_them_removes_them() -> None
             {"key": "a:c", "value": "2", "remove": False}, {"key": "a:d", "remove": True},
         ],
     }  # fmt: skip
-    assert user_properties_of(data) == {
+    assert user_properties_of(data, creating=True) == {
         "org.freenas:description": "mine", "org.freenas:quota_warning": "80", "org.truenas:managedby": None,
         "a:b": "1", "a:c": "2", "a:d": None,
     }  # fmt: skip
 
 
+def test_an_update_takes_the_word_inherit_for_a_comment() -> None:
+    data = {"comments": "INHERIT", "managedby": "INHERIT"}
+    comment, manager = "org.freenas:description", "org.truenas:managedby"
+    assert user_properties_of(data, creating=False) == {comment: "INHERIT", manager: None}
+    assert user_properties_of(data, creating=True) == {comment: None, manager: None}
+
+
 @pytest.mark.parametrize(
     ("is_volume", "refused"),
-    [(True, ["quota", "refquota_critical", "atime"]), (False, ["volsize", "sparse"])],
+    [(True, ["quota", "atime"]), (False, ["volsize", "sparse"])],
 )
 def test_fields_of_the_other_type_are_refused_together(is_volume: bool, refused: list[str]) -> None:
     given = {"quota": 0, "atime": "ON", "refquota_critical": 1, "volsize": 1, "sparse": True, "compression": "ON"}

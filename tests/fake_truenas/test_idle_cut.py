@@ -106,7 +106,7 @@ async def test_replies_events_and_pongs_count_as_written() -> None:
         await socket.recv()
         assert idle._written_at > 0
         idle._written_at = 0.0
-        session.connection.send_soon(b"{}")
+        session.connection.notify("collection_update", {})
         await socket.recv()
         assert idle._written_at > 0
     await server.close()

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fake_truenas.jsonrpc import Refusal, Request, notification, parse, result_reply
+from fake_truenas.framing import Answer, Request
+from fake_truenas.jsonrpc import notification, parse, result_reply
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -53,12 +54,12 @@ def test_the_id_keeps_its_json_type(request_id: Any) -> None:
 
 def test_without_an_id_nothing_is_answered() -> None:
     assert parse('{"jsonrpc":"2.0","method":"m","params":[1]}') == Request("m", [1], None, wants_reply=False)
-    assert parse('{"jsonrpc":"2.0","params":[1]}') == Refusal(None)
+    assert parse('{"jsonrpc":"2.0","params":[1]}') == Answer(None)
 
 
 def test_booleans_are_not_ids() -> None:
     refusal = parse('{"jsonrpc":"2.0","id":true,"method":"m"}')
-    assert isinstance(refusal, Refusal)
+    assert isinstance(refusal, Answer)
     assert orjson.loads(refusal.reply or b"")["error"]["code"] == -32600
 
 

@@ -7,13 +7,18 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from ssl import create_default_context
 
 import pytest
 from typer.testing import CliRunner
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidMessage
 
+from fake_truenas import totp
 from fake_truenas.__main__ import app
+from fake_truenas.key_pair import keep
 from tests.fake_truenas.rpc import KEY, Client, make_nas
 
 
@@ -31,10 +36,10 @@ async def process(*args: str, **env: str) -> AsyncIterator[asyncio.subprocess.Pr
         await child.communicate()
 
 
-async def ready(child: asyncio.subprocess.Process) -> str:
+async def ready(child: asyncio.subprocess.Process, scheme: str = "ws") -> str:
     assert child.stdout is not None
     line = (await child.stdout.readline()).decode()
-    match = re.fullmatch(r"fake_truenas ready on (ws://127\.0\.0\.1:\d+/api/current)\n", line)
+    match = re.fullmatch(rf"fake_truenas ready on ({scheme}://127\.0\.0\.1:\d+/api/current)\n", line)
     assert match, line
     return match[1]
 
@@ -68,8 +73,8 @@ async def test_without_a_key_it_makes_one_up_and_prints_it_once() -> None:
         await client.close()
 
 
-@pytest.mark.parametrize(("flags", "refused"), [((), False), (("--rate-limit",), True)])
-async def test_calls_before_the_login_are_limited_if_asked_for(flags: tuple[str, ...], refused: bool) -> None:
+@pytest.mark.parametrize(("flags", "refused"), [((), True), (("--no-rate-limit",), False)])
+async def test_calls_before_the_login_are_limited_unless_switched_off(flags: tuple[str, ...], refused: bool) -> None:
     async with process(*flags, FAKE_TRUENAS_API_KEY=KEY) as child:
         client = Client(await connect(await ready(child), proxy=None))
         replies = [await client.start("core.ping") for _ in range(20)]
@@ -95,6 +100,23 @@ async def test_a_user_logs_in_and_no_secret_reaches_the_log() -> None:
     assert not any(secret in out + err for secret in (b"word one", token.encode(), KEY.encode()))
 
 
+async def test_roles_and_a_second_factor_are_given_by_flags() -> None:
+    flags = ("--user", "ada:pw", "--role", "ada=DATASET_READ", "--role", "truenas_admin=READONLY_ADMIN")
+    async with process(*flags, FAKE_TRUENAS_API_KEY=KEY, FAKE_TRUENAS_OTP_SECRET="ada=JBSWY3DPEHPK3PXP") as child:
+        client = await login(await ready(child))
+        assert (await client.refused("pool.dataset.create", {"name": "tank/x"})).data["error"] == 13
+        assert await client.call("auth.login", "ada", "pw", None) is False
+        secret, now = totp.parse_secret("JBSWY3DPEHPK3PXP"), datetime.now(UTC).timestamp()
+        # The second try is for an interval that has just ended.
+        codes = [totp.code(secret, now), totp.code(secret, now + totp.INTERVAL_S)]
+        given = [await client.call("auth.login", "ada", "pw", codes[0])]
+        assert given == [True] or await client.call("auth.login", "ada", "pw", codes[1])
+        assert (await client.refused("pool.query")).data["error"] == 13
+        await client.close()
+    result = CliRunner().invoke(app, ["--api-key", "1-x", "--role", "eve=FULL_ADMIN"])
+    assert (result.exit_code, "there is no user 'eve'" in " ".join(result.output.split())) == (2, True)
+
+
 @pytest.mark.parametrize("text", ["hunter2", "root:", ":hunter2", "ro ot:hunter2", "1a:hunter2", "r" * 33 + ":hunter2"])
 def test_wrong_users_are_refused_without_showing_the_password(text: str) -> None:
     result = CliRunner().invoke(app, ["--api-key", "1-x", "--user", text])
@@ -110,6 +132,37 @@ async def test_idle_connections_are_cut_after_the_given_time() -> None:
         assert socket.close_code == 1006
     result = CliRunner().invoke(app, ["--api-key", "1-x", "--idle-timeout", "-1"])
     assert result.exit_code == 2
+
+
+async def test_a_certificate_of_its_own_is_made_and_found_again(tmp_path: Path) -> None:
+    found = []
+    for _ in range(2):
+        flags = ("--tls-self-signed", "--data-dir", str(tmp_path))
+        async with process(*flags, FAKE_TRUENAS_API_KEY=KEY) as child:
+            url = await ready(child, scheme="wss")
+            trusted = create_default_context(cafile=str(tmp_path / "tls-certificate.pem"))
+            client = Client(await connect(url, proxy=None, ssl=trusted))
+            assert await client.call("auth.login_with_api_key", KEY) is True
+            with pytest.raises((InvalidMessage, OSError)):  # somebody who has not heard of TLS
+                await connect(url.replace("wss://", "ws://"), proxy=None)
+            child.send_signal(signal.SIGTERM)
+            assert await child.wait() == 0
+            await client.socket.wait_closed()
+            assert client.socket.close_code == 1001
+            await client.close()
+            assert await child.communicate() == (b"", b"")
+        found.append((tmp_path / "tls-key.pem").read_bytes())
+    assert found[0] == found[1]
+
+
+async def test_a_given_certificate_is_served_to_the_networks_that_are_allowed(tmp_path: Path) -> None:
+    certificate, key = (str(path) for path in keep(tmp_path, "127.0.0.1", datetime.now(UTC)))
+    flags = ("--tls-cert", certificate, "--tls-key", key, "--allow", "192.0.2.0/24", "--allow", "2001:db8::1")
+    async with process(*flags, FAKE_TRUENAS_API_KEY=KEY) as child:
+        trusted = create_default_context(cafile=certificate)
+        socket = await connect(await ready(child, scheme="wss"), proxy=None, ssl=trusted)
+        await socket.wait_closed()
+        assert (socket.close_code, socket.close_reason) == (1008, "You are not allowed to access this resource")
 
 
 async def test_the_version_chosen_is_the_one_played() -> None:

@@ -116,7 +116,9 @@ async def test_a_job_is_answered_with_its_id_or_its_result(own: Nas) -> None:
     assert own.jobs.get(1).message_ids == [7]
     session.legacy_jobs = False
     assert await own.apply(session, "test.work", ["b"]) == "B"
-    assert await own.apply_inner(session, "test.work", ["c"]) == (3, "C")
+    job, result = await own.apply_inner(session, "test.work", ["c"])
+    assert job is not None
+    assert (job.id, result, await job.outcome()) == (3, None, "C")
     assert await own.apply_inner(session, "test.open", []) == (None, [])
 
 

@@ -51,3 +51,14 @@ def test_what_is_pushed_down(filters: Any, where: str) -> None:
     plan = make_plan(filters, [], COLUMNS)
     assert " and ".join(plan.where) == where
     assert bool(plan.residual) == (not where)
+
+
+def test_no_more_is_pushed_down_than_sqlite_takes() -> None:
+    columns = {"id": Column("id", int)}
+    many = ["id", "in", list(range(500))]
+    plan = make_plan([many] * 1000, [], columns)
+    assert (len(plan.where), len(plan.args), len(plan.residual)) == (20, 10_000, 980)
+    plan = make_plan([["id", "=", 1]] * 1000, [], columns)
+    assert (len(plan.where), len(plan.residual)) == (100, 900)
+    plan = make_plan([["OR", [many] * 50], ["OR", [["id", "=", 1]] * 101]], [], columns)
+    assert (plan.where, len(plan.residual)) == ([], 2)

@@ -46,16 +46,21 @@ def test_parameters_become_zfss_own_values(key: str, value: Any, raw: str) -> No
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("compression", "zstd"), ("compression", "ZSTD-20"), ("recordsize", "32M"), ("copies", 0), ("copies", 4),
-     ("copies", True), ("special_small_block_size", (1 << 24) + 1), ("casesensitivity", "INHERIT"), ("atime", True)],
+    [("compression", "zstd"), ("compression", "ZSTD-20"), ("compression", "GZIP-5"), ("recordsize", 131072),
+     ("copies", 0), ("copies", 4), ("copies", True), ("special_small_block_size", "4K"), ("atime", True)],
 )  # fmt: skip
 def test_parameters_that_a_property_does_not_take(key: str, value: Any) -> None:
     assert checked(key, value)[1]
 
 
-def test_every_property_that_is_not_fixed_at_creation_can_be_inherited() -> None:
-    refused = [setting.key for setting in SETTINGS if checked(setting.key, "INHERIT")[1]]
-    assert refused == ["casesensitivity"]
+def test_every_property_takes_the_word_inherit() -> None:
+    assert [setting.key for setting in SETTINGS if checked(setting.key, "INHERIT")[1]] == []
+
+
+@pytest.mark.parametrize(("raw", "parsed"), [("on", True), ("off", False), ("sha256", None)])
+def test_a_switch_with_more_than_two_states_is_parsed_to_null_in_the_others(raw: str, parsed: bool | None) -> None:
+    item = setting_object(BY_KEY["checksum"], raw, "LOCAL", None)
+    assert (item["parsed"], item["value"]) == (parsed, raw.upper())
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Filters and options, against a naive evaluation that shares nothing with the real one."""
 
 import re
+from datetime import UTC, date, datetime
+from ipaddress import IPv4Interface
 from typing import Any
 
 import pytest
@@ -164,3 +166,42 @@ def test_select_takes_paths_and_aliases_and_leaves_missing_ones_out() -> None:
     }  # fmt: skip
     with pytest.raises(ValidationErrors):
         run([entry], [], select=[["a"]])
+
+
+def test_members_of_a_list_are_found_as_by_comparing_them_one_by_one() -> None:
+    rows = [{"n": index, "x": value} for index, value in enumerate([1, 1.0, True, "1", None, [1], {"a": 1}, [], 2])]
+    for wanted in ([1], ["1", None], [[1], {"a": 1}], [], [True], [2, "x", 3.5]):
+        assert run(rows, [["x", "in", wanted]]) == [row for row in rows if row["x"] in wanted]
+        assert run(rows, [["x", "nin", wanted]]) == [row for row in rows if row["x"] not in wanted]
+
+
+def test_special_values_compare_by_what_they_mean() -> None:
+    moment = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+    rows = [{"at": {"$date": 1_700_000_000_000}, "day": "2026-02-28", "net": "10.0.0.1/24"}]
+    for filters in (
+        [["at", "=", moment]], [["at", ">=", {"$date": 1_700_000_000_000}]], [["at", "in", [moment]]],
+        [["day", "=", date(2026, 2, 28)]], [["net", "=", IPv4Interface("10.0.0.1/24")]], [["day", "in", frozenset(["2026-02-28"])]],
+    ):  # fmt: skip
+        assert run(rows, filters) == rows
+    assert run(rows, [["at", "<", moment]]) == []
+
+
+@pytest.mark.parametrize(
+    ("filters", "count"),
+    [
+        ([["n", "=", 1]] * 1001, 1001), ([["OR", [["n", "=", 1]] * 1000]], 1001),
+        ([["OR", [[["n", "=", 1]] * 600, ["OR", [["n", "=", 1]] * 600]]]], 1201), ([["n", "=", 1]] * 100_000, 100_000),
+    ],
+)  # fmt: skip
+def test_conditions_are_counted_however_they_are_nested(filters: list[Any], count: int) -> None:
+    with pytest.raises(ValidationErrors, match=f"{count} conditions; 1000 are allowed"):
+        compile_filters(filters)
+
+
+def test_a_predicate_ends_when_it_has_compared_too_much() -> None:
+    matches = compile_filters([["OR", [["n", "=", -index] for index in range(1, 500)]]])
+    for number in range(1, 2_005):
+        assert matches({"n": number}) is False
+    with pytest.raises(CallError, match="take more than 1000000 comparisons") as caught:
+        matches({"n": 1})
+    assert caught.value.errno == 7

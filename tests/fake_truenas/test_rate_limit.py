@@ -1,22 +1,15 @@
 """Counting calls before the login: windows, addresses, a full table, and the refusal as it reaches a client."""
 
-import random
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import connect
 
-from fake_truenas import Nas, NasConfig
 from fake_truenas.rate_limit import RateLimit, RateLimiter
-from tests.fake_truenas.rpc import KEY, Client, Clock
+from tests.fake_truenas.logins import serving
+from tests.fake_truenas.rpc import KEY
 
 QUICK = RateLimit(delay_s=(0.0, 0.0))
-
-
-def nas_with(**settings: Any) -> Nas:
-    config = NasConfig(api_key=KEY, login_failure_delay_s=(0.0, 0.0), **settings)
-    return Nas(config, rng=random.Random(7), clock=Clock())
 
 
 def accepted(limiter: RateLimiter, method: str, address: str | None, now: float, calls: int) -> int:
@@ -71,36 +64,24 @@ def test_limits_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
 
 
 async def test_the_refusal_is_busy_for_every_connection_of_the_address_and_ends_with_a_login() -> None:
-    nas = nas_with(rate_limit=QUICK)
-    server = await nas.serve("127.0.0.1", 0)
-    first, second = [Client(await connect(server.url, proxy=None)) for _ in range(2)]
-    for _ in range(10):
-        assert (await first.call("core.ping"), await second.call("core.ping")) == ("pong", "pong")
-    for client in (first, second):
-        error = await client.refused("core.ping")
-        assert (error.code, error.data["error"], error.reason) == (-32001, 16, "[EBUSY] Rate Limit Exceeded")
-    assert (await first.refused("pool.query")).data["error"] == 207  # judged before it is counted
-    assert await first.call("auth.login_with_api_key", KEY) is True
-    assert [await first.call("core.ping") for _ in range(30)] == ["pong"] * 30
-    await second.refused("core.ping")
-    for client in (first, second):
-        await client.close()
-    await server.close()
-    nas.close()
+    async with serving(rate_limit=QUICK) as served:
+        first, second = await served.dial(), await served.dial()
+        for _ in range(10):
+            assert (await first.call("core.ping"), await second.call("core.ping")) == ("pong", "pong")
+        for client in (first, second):
+            error = await client.refused("core.ping")
+            assert (error.code, error.data["error"], error.reason) == (-32001, 16, "[EBUSY] Rate Limit Exceeded")
+        assert (await first.refused("pool.query")).data["error"] == 207  # judged before it is counted
+        assert await first.call("auth.login_with_api_key", KEY) is True
+        assert [await first.call("core.ping") for _ in range(30)] == ["pong"] * 30
+        await second.refused("core.ping")
 
 
 async def test_logins_are_counted_whether_right_or_wrong() -> None:
-    nas = nas_with(rate_limit=QUICK)
-    server = await nas.serve("127.0.0.1", 0)
-    for _ in range(20):
-        client = Client(await connect(server.url, proxy=None))
-        assert await client.call("auth.login_with_api_key", KEY) is True
-        await client.close()
-    client = Client(await connect(server.url, proxy=None))
-    assert (await client.refused("auth.login_with_api_key", KEY)).reason == "[EBUSY] Rate Limit Exceeded"
-    assert await client.call("auth.login_ex", {"mechanism": "TOKEN_PLAIN", "token": "x"}) == {
-        "response_type": "AUTH_ERR"
-    }
-    await client.close()
-    await server.close()
-    nas.close()
+    async with serving(rate_limit=QUICK) as served:
+        for _ in range(20):
+            await (await served.dial(key=KEY)).close()
+        client = await served.dial()
+        assert (await client.refused("auth.login_with_api_key", KEY)).reason == "[EBUSY] Rate Limit Exceeded"
+        token = {"mechanism": "TOKEN_PLAIN", "token": "x"}
+        assert await client.call("auth.login_ex", token) == {"response_type": "AUTH_ERR"}

@@ -102,3 +102,17 @@ def test_an_enum_of_numbers_does_not_take_booleans() -> None:
     Enum(512, 4096).compile()(True, found)
     Enum(1, 2).compile()(True, found)
     assert len(found) == 2
+
+
+def test_lists_have_bounded_lengths() -> None:
+    check = List(Int(), min_length=2, max_length=3).compile()
+    for value, text in (
+        ([1], "List should have at least 2 items after validation, not 1"),
+        ([1] * 4, "List should have at most 3 items after validation, not 4"),
+    ):
+        problems: list[tuple[str, str]] = []
+        check(value, problems)
+        assert problems == [("", text)]
+    problems = []
+    assert check([1, 2, 3], problems) == [1, 2, 3]
+    assert problems == []

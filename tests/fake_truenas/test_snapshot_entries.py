@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from fake_truenas import Nas, space
-from fake_truenas.errors import ValidationErrors
+from fake_truenas.errors import CallError, ValidationErrors
 from tests.fake_truenas.objects import create, names, snap, volume
+from tests.fake_truenas.releases import release
 from tests.fake_truenas.rpc import GIB, Client
 
 
@@ -167,3 +168,79 @@ def test_a_file_systems_snapshot_has_no_size_of_a_volume(volume_nas: Nas) -> Non
     volume_nas.call_direct("pool.snapshot.create", {"dataset": "tank", "name": "s"})
     volsizes = ["volsize" in shown(volume_nas, name)["properties"] for name in ("tank@s", "tank/v@s1")]
     assert volsizes == [False, True]
+
+
+def test_select_picks_members_of_the_entry_and_not_what_is_in_them(volume_nas: Nas) -> None:
+    def selected(*select: Any) -> Any:
+        return volume_nas.call_direct("pool.snapshot.query", [["id", "=", "tank/v@s1"]], {"select": list(select)})
+
+    assert selected("id", "pool") == [{"id": "tank/v@s1", "pool": "tank"}]
+    assert selected("id", "properties.used.parsed", ["name", "alias"]) == [{"id": "tank/v@s1"}]
+    options = {"select": ["snapshot_name"], "get": True}
+    assert volume_nas.call_direct("pool.snapshot.query", [["id", "=", "tank/v@s1"]], options) == {"snapshot_name": "s1"}
+
+
+def statements(nas: Nas, *params: Any) -> int:
+    """How many SQL statements a query of snapshots takes."""
+    seen: list[str] = []
+    nas.db.connection.set_trace_callback(seen.append)
+    nas.call_direct("pool.snapshot.query", *params)
+    nas.db.connection.set_trace_callback(None)
+    return len(seen)
+
+
+@pytest.mark.parametrize(
+    "filters", [[], [["dataset", "=", "tank/v"]], [["OR", [["pool", "=", "tank"], ["name", "~", "x"]]]]]
+)
+def test_names_are_listed_and_counted_without_reading_anything_else(volume_nas: Nas, filters: Any) -> None:
+    for options in ({"select": ["name"]}, {"count": True}):
+        assert statements(volume_nas, filters, options) == 1
+    assert statements(volume_nas, filters, {"select": ["id"]}) > 1
+    ordered = {
+        "select": ["name"],
+        "order_by": ["-properties.used.parsed", "-name"],
+    }  # there are no properties to order by
+    assert [row["name"] for row in volume_nas.call_direct("pool.snapshot.query", [], ordered)] == [
+        "tank/v@s2",
+        "tank/v@s1",
+    ]
+
+
+def test_retention_is_for_few_snapshots_at_a_time(volume_nas: Nas) -> None:
+    retention = {"extra": {"retention": True}}
+    with pytest.raises(CallError, match="`id` or `limit` is required if `retention` is requested") as caught:
+        volume_nas.call_direct("pool.snapshot.query", [["dataset", "=", "tank/v"]], retention)
+    assert caught.value.errno == 22
+    rows = volume_nas.call_direct("pool.snapshot.query", [], {**retention, "limit": 9, "order_by": ["id"]})
+    assert [row["retention"] for row in rows] == [None, None]
+    (row,) = volume_nas.call_direct("pool.snapshot.query", [["OR", [["id", "=", "tank/v@s1"]]]], retention)
+    assert row["retention"] is None
+
+
+@pytest.mark.parametrize("depth", [3, 500])
+def test_filters_that_are_nested_too_deeply_are_refused(nas: Nas, depth: int) -> None:
+    filters: Any = [["id", "=", "x"]]
+    for _ in range(depth):
+        filters = [["OR", filters]]
+    with pytest.raises(ValidationErrors, match="filter"):
+        nas.call_direct("pool.snapshot.query", filters)
+
+
+async def test_an_entry_of_26_has_properties_only_if_some_are_asked_for() -> None:
+    async with release("26.0") as client:
+        await volume(client, "tank/v")
+        created = await snap(client, "tank/v", "s", properties={"a:b": "1"})
+        assert (sorted(created["properties"]), "holds" in created) == (["createtxg", "creation"], False)
+        for asked in ([], ["name"], ["name", "createtxg"]):
+            row = await client.call("pool.snapshot.get_instance", "tank/v@s", {"extra": {"properties": asked}})
+            assert "properties" not in row
+        asked = ["name", "createtxg", "volsize", "clones", "a:b", "creation"]
+        row = await client.call("pool.snapshot.get_instance", "tank/v@s", {"extra": {"properties": asked}})
+        assert sorted(row["properties"]) == ["createtxg", "creation", "name", "volsize"]
+        assert row["properties"]["volsize"] == {
+            "value": str(GIB),
+            "rawvalue": str(GIB),
+            "source": "NONE",
+            "parsed": GIB,
+        }
+        assert row["properties"]["creation"]["parsed"] == 1_700_000_000

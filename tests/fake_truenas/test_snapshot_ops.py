@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fake_truenas import Nas, Pool
+from fake_truenas import Nas, Pool, snapshot_ops
 from fake_truenas.context import Ctx
 from fake_truenas.errors import CallError, ValidationErrors
 from fake_truenas.registry import DatasetHooks
@@ -25,8 +25,8 @@ async def test_a_recursive_snapshot_is_one_instant_and_leaves_excluded_trees_out
     later = await snap(client, "tank/g/a", "later")
     assert int(later["createtxg"]) > int(rows[0]["createtxg"])
     first, second = [(await listener.events.get())["params"] for _ in range(2)]
-    assert (first["msg"], first["id"], first["extra"]) == ("added", "tank/g@now", {"recursive": True})
-    assert (second["id"], second["extra"]) == ("tank/g/a@later", {"recursive": False})
+    assert (first["msg"], first["id"], first["fields"]["id"]) == ("added", "tank/g@now", "tank/g@now")
+    assert (second["id"], "extra" in second) == ("tank/g/a@later", False)
 
 
 async def test_a_recursive_snapshot_is_all_or_nothing(client: Client) -> None:
@@ -345,3 +345,27 @@ def test_a_held_snapshot_with_clones_can_only_be_deferred_and_waits_for_both(nas
     assert ids(nas, "snapshot") == ["tank/f@s"]
     nas.call_direct("pool.snapshot.release", "tank/f@s")
     assert ids(nas, "snapshot") == []
+
+
+def test_names_that_would_be_too_long_below_are_refused(nas: Nas) -> None:
+    tree(nas, "tank/f", f"tank/f/{'d' * 200}")
+    with pytest.raises(CallError, match="name is too long"):
+        cut(nas, "tank/f", "s" * 60, recursive=True)
+    assert ids(nas, "snapshot") == []
+    cut(nas, "tank/f", "s", recursive=True)
+    rows = nas.db.rows("select * from snapshot order by name")
+    with nas.db.transaction(), pytest.raises(CallError, match="dataset name is too long"):
+        snapshot_ops.rename(Ctx(nas), rows, "s" * 60)
+
+
+def test_families_clones_and_holds_are_found_by_snapshot(nas: Nas) -> None:
+    tree(nas, "tank/f", "tank/f/in", "tank/fx")
+    cut(nas, "tank", "s", recursive=True)
+    clone(nas, "tank/f@s", "tank/c")
+    nas.call_direct("pool.snapshot.hold", "tank/f@s")
+    ctx = Ctx(nas)
+    top = snapshot_ops.find(ctx, "tank/f@s")
+    assert top is not None
+    assert [row["name"] for row in snapshot_ops.family(ctx, top, recursive=True)] == ["tank/f@s", "tank/f/in@s"]
+    assert [row["name"] for row in snapshot_ops.family(ctx, top, recursive=False)] == ["tank/f@s"]
+    assert (snapshot_ops.clones(ctx, top), snapshot_ops.holds(ctx, top)) == (["tank/c"], ["truenas"])

@@ -112,7 +112,7 @@ class Walk:
         self.call("pool.dataset.promote", self.some("dataset"))
 
     def rename(self) -> None:
-        self.call("pool.dataset.rename", self.some("dataset"), {"new_name": self.fresh()})
+        self.call("pool.dataset.rename", self.some("dataset"), {"new_name": self.fresh(), "force": True})
 
     def delete(self) -> None:
         self.call("pool.dataset.delete", self.some("dataset"), {"recursive": self.rng.random() < 0.5})
@@ -165,3 +165,12 @@ def test_a_long_walk_keeps_every_counter_and_inherited_property_right(seed: int)
     assert sum(count for verb, count in walk.outcomes.items() if not verb.endswith("refused")) > 100
     nas.call_direct("pool.query")
     nas.close()
+
+
+def test_readonly_is_inherited_until_it_is_set_again(nas: Nas) -> None:
+    for name in ("tank/a", "tank/a/b", "tank/a/b/c"):
+        nas.call_direct("pool.dataset.create", {"name": name})
+    nas.call_direct("pool.dataset.update", "tank/a", {"readonly": "ON"})
+    nas.call_direct("pool.dataset.update", "tank/a/b/c", {"readonly": "OFF"})
+    found = {row["name"]: space.is_readonly(nas.db, row) for row in nas.db.rows("select * from dataset order by name")}
+    assert found == {"tank": False, "tank/a": True, "tank/a/b": True, "tank/a/b/c": False}

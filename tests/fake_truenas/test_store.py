@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from fake_truenas.errors import ValidationErrors
-from fake_truenas.store import Store, StoreError
-from tests.fake_truenas.rpc import GIB, make_nas
+from fake_truenas.context import Ctx
+from fake_truenas.errors import CallError, ValidationErrors
+from fake_truenas.store import Store, StoreError, schema_version
+from tests.fake_truenas.rpc import GIB, listener, make_nas
 
 TABLES = ["create table t (id integer primary key, v text not null unique)"]
 
@@ -53,6 +54,44 @@ def test_data_of_another_version_is_refused_with_what_to_do(tmp_path: Path) -> N
         make_nas(tmp_path)
 
 
+def test_any_change_of_the_tables_makes_another_version_without_anybody_counting(tmp_path: Path) -> None:
+    Store(TABLES, tmp_path).close()
+    Store([TABLES[0].replace(" ", " \n ") + ";"], tmp_path).close()  # only laid out differently
+    for tables in ([*TABLES, "create index t_v on t (v)"], [TABLES[0].replace("not null ", "")], []):
+        with pytest.raises(StoreError, match="this program needs"):
+            Store(tables, tmp_path)
+    Store(TABLES, tmp_path).close()
+
+
+def test_data_of_the_time_before_versions_followed_the_tables_is_refused(tmp_path: Path) -> None:
+    make_nas(tmp_path).close()
+    with sqlite3.connect(tmp_path / "nas.sqlite") as connection:
+        connection.execute("pragma user_version = 1")
+    connection.close()
+    with pytest.raises(StoreError, match="schema version 1, this program needs"):
+        make_nas(tmp_path)
+
+
+def test_versions_fit_into_the_header_of_a_database_and_are_never_those_of_an_empty_one() -> None:
+    versions = [schema_version(f"create table t{number} (v)") for number in range(100)]
+    assert all(2 <= version < 1 << 31 for version in versions)
+    assert len(set(versions)) == 100
+
+
+def test_what_a_call_keeps_on_purpose_survives_its_refusal_and_a_restart(tmp_path: Path) -> None:
+    nas = make_nas(tmp_path)
+    nas.call_direct("pool.dataset.create", {"name": "tank/a"})
+    nas.call_direct("sharing.nfs.create", {"path": "/mnt/tank/a"})
+    nas.call_direct("pool.snapshot.create", {"dataset": "tank/a", "name": "s"})
+    with pytest.raises(CallError, match="filesystem has children"):
+        nas.call_direct("pool.dataset.delete", "tank/a")
+    nas.close()
+    again = make_nas(tmp_path)
+    assert again.call_direct("sharing.nfs.query") == []
+    assert [row["id"] for row in again.call_direct("pool.dataset.query")] == ["tank", "tank/a"]
+    again.close()
+
+
 def test_a_refused_call_leaves_nothing_behind(tmp_path: Path) -> None:
     nas = make_nas(tmp_path)
     with pytest.raises(ValidationErrors):
@@ -92,3 +131,22 @@ def test_half_a_schema_is_never_kept(tmp_path: Path) -> None:
     store = Store(TABLES, tmp_path)
     assert store.value("select count(*) from t") == 0
     store.close()
+
+
+def test_events_of_a_transaction_that_failed_are_not_sent_with_the_next_one() -> None:
+    nas = make_nas()
+    session, wire = listener("one")
+    nas.events.subscribe(session, "s", "*")
+    ctx = Ctx(nas)
+
+    def fail() -> None:
+        with ctx.transaction():
+            ctx.emit("x.query", "added", 1)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    with ctx.transaction():
+        ctx.emit("x.query", "added", 2)
+    assert [event["id"] for event in wire.sent] == [2]
+    nas.close()

@@ -83,3 +83,19 @@ def test_where_a_dataset_lies() -> None:
     assert not zfs.is_at_or_under("tank/ab", "tank/a")
     assert zfs.parent_name("tank/a/b") == "tank/a"
     assert zfs.parent_name("tank") == ""
+
+
+@pytest.mark.parametrize(
+    ("key", "valid"), [("a:b", True), ("x.y-z:a_1:", True), (":", True), ("ab", False), ("a:B", False), ("a: b", False)]
+)
+def test_names_of_user_properties(key: str, valid: bool) -> None:
+    assert (zfs.property_problem(key) is None) is valid
+
+
+@pytest.mark.parametrize(
+    ("name", "internal"),
+    [("tank", False), ("ix-apps", False), ("tank/ix-apps", True), ("tank/a/.system/x", True), ("tank/system", False),
+     ("tank/.ix-virt", True), ("tank/ix-applications/y", True)],
+)  # fmt: skip
+def test_what_truenas_keeps_for_itself(name: str, internal: bool) -> None:
+    assert zfs.is_internal(name) is internal

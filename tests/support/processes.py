@@ -126,7 +126,8 @@ def driver(directory: Path, *flags: str, endpoint: Path | None = None, name: str
 
 def nas(directory: Path, port: int, *flags: str, pool: str = "tank:1TiB") -> Server:
     """`python -m fake_truenas` on this port, not yet started; ready when it accepts TCP connections."""
-    args = ["fake_truenas", "--listen", f"127.0.0.1:{port}", "--pool", pool, "--api-key", API_KEY, *flags]
+    where = ["--listen", f"127.0.0.1:{port}", "--pool", pool]
+    args = ["fake_truenas", *where, "--api-key", API_KEY, "--no-rate-limit", *flags]
     server = Server(args, directory, "fake_truenas")
 
     def listening() -> bool:

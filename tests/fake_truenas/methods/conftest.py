@@ -7,6 +7,7 @@ import pytest
 from fake_truenas.config import NasConfig, Pool
 from fake_truenas.errors import CallError, ValidationErrors
 from fake_truenas.nas import Nas
+from fake_truenas.persona import DEFAULT_VERSION
 
 GIB = 1 << 30
 
@@ -14,9 +15,11 @@ GIB = 1 << 30
 class Box:
     """One NAS with pool `tank` of 100 GiB; calls raise as the NAS refuses."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: str = DEFAULT_VERSION) -> None:
         self.time = 1_700_000_000.0
-        config = NasConfig(pools=(Pool("tank", 100 * GIB),), api_key="1-key")
+        config = NasConfig(
+            pools=(Pool("tank", 100 * GIB),), api_key="1-key", version=version, login_failure_delay_s=(0.0, 0.0)
+        )
         self.nas = Nas(config, rng=random.Random(7), clock=lambda: self.time)
         self.announced: list[tuple] = []
 
@@ -66,7 +69,7 @@ class Box:
     def listen(self) -> list[tuple]:
         """From now on, note events as (collection, msg, id, fields)."""
 
-        def send(collection, msg, key, fields=None, extra=None):
+        def send(collection, msg, key, fields=None, extra=None, **_):
             self.announced.append((collection, msg, key, fields))
 
         self.nas.events.wanted = lambda collection: True

@@ -1,23 +1,46 @@
-"""Whatever is sent to a share, service or block method: a result or a refusal, and a refusal changes nothing."""
+"""Whatever is sent to any method of any release: a result or a refusal, and a refusal changes nothing."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fake_truenas.checked import Checked
+from fake_truenas.credentials import Credentials
 from fake_truenas.errors import ApiError
 from fake_truenas.methods import default_registry
-from fake_truenas.schema import AnyOf, Bool, Enum, Field, Int, List, Nullable, Obj, Str
+from fake_truenas.persona import TRAINS, persona
+from fake_truenas.schema import AnyOf, Bool, Enum, Field, Int, List, Map, Nullable, Obj, Str
+from fake_truenas.session import Session
 from tests.fake_truenas.methods.conftest import Box
 
-PREFIXES = ("sharing.nfs.", "nfs.", "iscsi.", "nvmet.", "service.", "system.", "fake.block.")
-METHODS = {
-    name: method
-    for name, method in sorted(default_registry().methods.items())
-    if name.startswith(PREFIXES) and not method.is_async
-}
+# Their own tests, which know datasets, are in test_any_pool_call.py.
+ELSEWHERE = ("pool.", "zfs.")
+METHODS = {train: dict(sorted(default_registry().serving(persona(train)).methods.items())) for train in TRAINS}
 
 NAMES = st.sampled_from(
-    ["/mnt/tank/fs", "zvol/tank/v", "tank/v", "tank/v@s", "t", "s", "nfs", "10.0.0.1", "QUJD", "nqn.2014-08.org.x:1"]
+    [
+        "/mnt/tank/fs",
+        "/mnt/tank/fs/d",
+        "/mnt/tank/fs/f",
+        "zvol/tank/v",
+        "tank/v",
+        "tank/v@s",
+        "tank/fs",
+        "t",
+        "s",
+        "nfs",
+        "10.0.0.1",
+        "QUJD",
+        "nqn.2014-08.org.x:1",
+        "755",
+        "root",
+        "EXTERNAL",
+        "docs",
+    ]
 )
 TEXT = (
     NAMES
@@ -33,6 +56,18 @@ NUMBER = (
     | st.integers(-1, 3)
     | st.sampled_from([512, 4096, 4420, 1 << 31, (1 << 63) - 1, 1 << 63, -(1 << 70), 1 << 90])
 )
+KNOWN = {
+    "path": ["/mnt/tank/fs", "/mnt/tank/fs/d", "/mnt/tank/fs/f", "/mnt/tank/fs/new"],
+    "device_path": ["zvol/tank/v", "/mnt/tank/fs/f", "/mnt/tank/fs/new"],
+    "disk": ["zvol/tank/v", "zvol/tank/v@s"],
+    "service": ["nfs", "cifs", "iscsitarget", "nvmet"],
+    "share_name": ["docs", "DOCS"],
+    "purpose": ["DEFAULT_SHARE", "LEGACY_SHARE", "NO_PRESET"],
+    "groups": [[{"portal": 1}], [{"portal": 1, "initiator": 1}]],
+    "extent": [1],
+    "target": [1],
+    "subsys_id": [1],
+}
 SCALAR = st.none() | st.booleans() | NUMBER | st.floats(allow_nan=False) | TEXT
 FILTER = st.lists(
     st.tuples(
@@ -60,6 +95,10 @@ def fitting(declared) -> st.SearchStrategy:  # noqa: PLR0911 - one per type
             return st.sampled_from(declared.values)
         case Nullable():
             return st.none() | fitting(declared.inner)
+        case Checked():
+            return fitting(declared.inner)
+        case Map():
+            return st.dictionaries(TEXT, fitting(declared.inner), max_size=2)
         case AnyOf():
             return st.one_of(*[fitting(one) for one in declared.types])
         case List():
@@ -70,19 +109,26 @@ def fitting(declared) -> st.SearchStrategy:  # noqa: PLR0911 - one per type
             return JUNK
 
 
+def of_field(field: Field) -> st.SearchStrategy:
+    """Values for a field: those of its type, and often one that means something there."""
+    known = KNOWN.get(field.name)
+    return st.sampled_from(known) | fitting(field.type) if known else fitting(field.type)
+
+
 def an_object(declared: Obj) -> st.SearchStrategy:
-    members = {field.name: fitting(field.type) for field in declared.fields}
+    members = {field.name: of_field(field) for field in declared.fields}
     return st.fixed_dictionaries({}, optional=members) | st.fixed_dictionaries(members)
 
 
 def argument(field: Field) -> st.SearchStrategy:
-    return FILTER if field.name == "filters" else fitting(field.type)
+    return FILTER if field.name == "filters" else of_field(field)
 
 
 @st.composite
-def calls(draw):
-    name = draw(st.sampled_from(list(METHODS)))
-    params = [draw(JUNK) if draw(st.integers(0, 9)) == 0 else draw(argument(field)) for field in METHODS[name].params]
+def calls(draw, train, but=()):
+    methods = {name: method for name, method in METHODS[train].items() if not name.startswith(but)}
+    name = draw(st.sampled_from(list(methods)))
+    params = [draw(JUNK) if draw(st.integers(0, 9)) == 0 else draw(argument(field)) for field in methods[name].params]
     return name, params[: draw(st.integers(len(params) - 1, len(params)))] if params else params
 
 
@@ -90,33 +136,86 @@ def dump(box: Box) -> list[str]:
     return list(box.nas.db.connection.iterdump())
 
 
-@pytest.fixture(scope="module")
-def busy_box():
+def busy(train: str) -> Box:
     """A NAS with one of everything, so that references can fit."""
-    box = Box()
+    box = Box(train)
     box.zvol("tank/v")
     box.filesystem("tank/fs")
-    box("pool.snapshot.create", {"dataset": "tank/v", "name": "s"})
+    box("filesystem.mkdir", {"path": "/mnt/tank/fs/d"})
+    box("pool.snapshot.create" if "pool.snapshot.create" in METHODS[train] else "zfs.snapshot.create",
+        {"dataset": "tank/v", "name": "s"})  # fmt: skip
     box("iscsi.target.create", {"name": "t", "groups": [{"portal": 1}]})
-    box("nvmet.subsys.create", {"name": "s"})
-    yield box
-    box.nas.close()
+    box("iscsi.extent.create", {"name": "f", "type": "FILE", "path": "/mnt/tank/fs/f", "filesize": 512})
+    box("sharing.smb.create", {"name": "docs", "path": "/mnt/tank/fs"})
+    if "nvmet.subsys.create" in METHODS[train]:
+        box("nvmet.subsys.create", {"name": "s"})
+    return box
 
 
-@settings(max_examples=400)
-@given(call=calls())
-def test_every_call_ends_with_a_result_or_a_refusal(busy_box, call):
+@pytest.fixture(scope="module")
+def boxes() -> Iterator[dict[str, Box]]:
+    """One NAS of each release."""
+    made = {train: busy(train) for train in TRAINS}
+    yield made
+    for box in made.values():
+        box.nas.close()
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+async def outcome(box: Box, name: str, params: list) -> None:
+    """Make a call as somebody who is logged in, to the end of the job if it is one."""
+    session = Session("somebody")  # a new one each time, because some calls log out
+    session.log_in(Credentials("LOGIN_PASSWORD", "root", 0.0))
+    async with asyncio.timeout(5):
+        job, _ = await box.nas.apply_inner(session, name, params)
+        if job is not None and name != "core.job_wait":  # which may wait for itself, as on the real server
+            await job.outcome()
+
+
+def check_call(box: Box, runner: asyncio.Runner, call: tuple, logged: list) -> None:
     name, params = call
-    db = busy_box.nas.db
-    before = db.connection.total_changes
+    logged.clear()
     try:
-        busy_box(name, *params)
+        runner.run(outcome(box, name, params))
     except ApiError as error:
         data = error.data()
         assert data is None or isinstance(data["reason"], str)
-        assert not db.connection.in_transaction
-    else:
-        assert db.connection.total_changes >= before
+    assert not box.nas.db.connection.in_transaction
+    assert [record.getMessage() for record in logged if record.levelno >= logging.ERROR] == []
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> list:
+    """What is logged: a job that fails unexpectedly says so here only."""
+    return caplog.records
+
+
+@pytest.mark.parametrize("train", [train for train in TRAINS if train != "25.10"])
+def test_every_call_of_other_releases_ends_with_a_result_or_a_refusal(boxes, runner, train, logged):
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(call=calls(train))
+    def check(call):
+        check_call(boxes[train], runner, call, logged)
+
+    check()
+
+
+@settings(max_examples=700, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(call=calls("25.10", but=ELSEWHERE))
+def test_every_call_ends_with_a_result_or_a_refusal(boxes, runner, logged, call):
+    check_call(boxes["25.10"], runner, call, logged)
+
+
+@pytest.fixture
+def busy_box() -> Iterator[Box]:
+    box = busy("25.10")
+    yield box
+    box.nas.close()
 
 
 def test_a_refused_call_changes_nothing(busy_box):

@@ -294,7 +294,7 @@ class Plane(RuleBasedStateMachine):
     @rule(which=ANY)
     def rename(self, which: int):
         zvol, name = self.zvol(which), f"tank/{self.new('r')}"
-        self.box("pool.dataset.rename", zvol.name, {"new_name": name})
+        self.box("pool.dataset.rename", zvol.name, {"new_name": name, "force": True})
         zvol.name = name
 
     @precondition(lambda self: len(self.zvols) > 1)

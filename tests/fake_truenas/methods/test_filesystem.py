@@ -139,7 +139,10 @@ def test_a_mounted_file_system_hides_the_directory_of_its_name(box, path):
     mkdir(box, path + "/c")
     mkdir(box, path + "/c/inside")
     box.nas.db.run("update directory set mode = 448")
-    box.filesystem("tank/fs/c")
+    [refused] = box.refused("pool.dataset.create", {"name": "tank/fs/c"})
+    assert refused == ("pool_dataset_create.name", "Path /mnt/tank/fs/c already exists", 22)
+    box("pool.snapshot.create", {"dataset": "tank", "name": "s"})
+    box("pool.snapshot.clone", {"snapshot": "tank@s", "dataset_dst": "tank/fs/c"})
     assert listed(box, path) == ["c"]
     assert listed(box, path + "/c") == []
     assert bits(box, path + "/c") == 0o755
@@ -359,7 +362,10 @@ async def test_a_recursive_list_reaches_what_is_below_as_inherited(box, path):
 
 @pytest.mark.parametrize(("aclmode", "entries"), [("PASSTHROUGH", 4), ("DISCARD", 3)])
 async def test_a_new_directory_inherits_and_gets_its_mode(box, path, aclmode, entries):
-    nfs4(box, aclmode=aclmode)
+    nfs4(box)
+    box.nas.db.run(
+        "update dataset set local = json_set(local, '$.aclmode', ?) where name = 'tank/fs'", (aclmode.lower(),)
+    )
     user = {**EVERYONE_FULL, "tag": "USER", "id": 5}
     await job(box, "setacl", {"path": path, "dacl": [user, EVERYONE_FULL]})
     mkdir(box, path + "/d", mode="700")
@@ -381,7 +387,7 @@ async def test_a_restricted_list_forbids_another_mode(box, path):
 def test_directories_follow_a_rename_and_go_with_their_dataset(box, path):
     mkdir(box, path + "/d")
     box("pool.snapshot.create", {"dataset": "tank/fs", "name": "s"})
-    box("pool.dataset.rename", "tank/fs", {"new_name": "tank/z"})
+    box("pool.dataset.rename", "tank/fs", {"new_name": "tank/z", "force": True})
     assert listed(box, "/mnt/tank/z") == ["d"]
     assert box.failed("filesystem.stat", path + "/d")[0] == 2
     box("pool.dataset.delete", "tank/z", {"recursive": True})
@@ -426,12 +432,13 @@ def test_a_directory_can_be_exported_until_its_dataset_goes(box, path):
 async def test_a_list_of_another_kind_is_not_seen(box, path, acltype):
     default = [{**ace, "default": True} for ace in BASE]
     await job(box, "setacl", {"path": path, "dacl": [*NAMED, *default]})
-    box("pool.dataset.update", "tank/fs", {"acltype": acltype})
+    aclmode = "DISCARD" if acltype == "OFF" else "RESTRICTED"
+    box("pool.dataset.update", "tank/fs", {"acltype": acltype, "aclmode": aclmode})
     assert box("filesystem.getacl", path)["trivial"] is True
     assert box("filesystem.stat", path)["acl"] is False
     mkdir(box, path + "/d")
     assert box("filesystem.getacl", path + "/d")["trivial"] is True
-    box("pool.dataset.update", "tank/fs", {"acltype": "POSIX"})
+    box("pool.dataset.update", "tank/fs", {"acltype": "POSIX", "aclmode": "DISCARD"})
     assert box("filesystem.getacl", path)["trivial"] is False
     mkdir(box, path + "/e", mode="700")
     assert (bits(box, path + "/e"), len(box("filesystem.getacl", path + "/e")["acl"])) == (0o700, 6)
@@ -501,3 +508,26 @@ def test_basic_sets_are_read_back_as_they_were_written():
     for name in acls.BASIC_PERMS:
         ace = {"tag": "everyone@", "type": "ALLOW", "perms": {"BASIC": name}, "flags": {"BASIC": "INHERIT"}, "id": -1}
         assert acls.simplified(acls.full_nfs4(ace)) == ace
+
+
+async def test_a_list_for_somebody_who_cannot_reach_the_path_is_refused(box, path):
+    nfs4(box)
+    mkdir(box, path + "/d", mode="700")
+    mkdir(box, path + "/d/e")
+    apps = {**EVERYONE_FULL, "tag": "USER", "id": 568}
+    data = {"path": path + "/d/e", "dacl": [apps]}
+    text = (
+        f'Filesystem permissions on path {path}/d prevent access for user "apps" to the path {path}/d/e. This may be'
+        f" fixed by granting the aforementioned user execute permissions on the path: {path}/d."
+    )
+    with pytest.raises(CallError, match="prevent access") as caught:
+        await job(box, "setacl", data)
+    assert (caught.value.errno, caught.value.text) == (1, text)
+    assert box("filesystem.getacl", path + "/d/e")["trivial"] is True
+    await job(box, "setacl", {**data, "options": {"validate_effective_acl": False}})
+    await job(box, "setacl", {"path": path + "/d", "dacl": [EVERYONE_FULL, apps]})
+    await job(box, "setacl", data)
+    mkdir(box, path + "/f", mode="700")
+    mkdir(box, path + "/f/g")
+    with pytest.raises(CallError, match='group "users"'):
+        await job(box, "setacl", {"path": path + "/f/g", "dacl": [{**apps, "tag": "GROUP", "id": 100}]})

@@ -39,7 +39,7 @@ def test_an_extent_has_the_real_entry(box):
             "Extent serial can not exceed 20 characters",
         ),
         ({"name": "e", "disk": "zvol/tank/w@s"}, "ro", "Must be set when disk is a ZFS Snapshot"),
-        ({"name": "e", "disk": "zvol/tank/n"}, "disk", "Disk currently in use by NVMe-oF subsystem s"),
+        ({"name": "e", "disk": "zvol/tank/n"}, "disk", "Disk currently in use by NVMe-oF subsystem s NSID 1"),
         ({"name": "e", "type": "FILE"}, "path", "This field is required"),
         (
             {"name": "e", "type": "FILE", "path": "/mnt/tank/fs/f"},
@@ -84,6 +84,61 @@ def test_snapshots_and_files_can_be_shown(box):
     assert (file["disk"], file["path"], file["filesize"]) == (None, "/mnt/tank/f", "1024")
 
 
+def test_a_file_is_made_where_there_is_none_and_grows_with_its_extent(box):
+    file = {"name": "f", "type": "FILE", "path": "/mnt/tank/new/f", "filesize": 1024}
+    box("iscsi.extent.create", file)
+    stat = box("filesystem.stat", "/mnt/tank/new/f")
+    assert (stat["type"], stat["size"], stat["nlink"], stat["mode"]) == ("FILE", 1024, 1, 0o100644)
+    box("iscsi.extent.update", 1, {"filesize": 2048})
+    assert box("filesystem.stat", "/mnt/tank/new/f")["size"] == 2048
+    assert box.refused("iscsi.extent.update", 1, {"filesize": 512}) == [
+        ("iscsi_extent_create.filesize", "Shrinking an extent is not allowed. This can lead to data loss.", 22)
+    ]
+    text = "File currently in use by extent f"
+    assert box.refused("iscsi.extent.create", {**file, "name": "g"}) == [("iscsi_extent_create.path", text, 22)]
+
+
+@pytest.mark.parametrize(("remove", "left"), [(True, []), (False, ["f"])])
+def test_a_file_goes_with_its_extent_on_request_and_can_be_shown_again(box, remove, left):
+    box("iscsi.extent.create", {"name": "f", "type": "FILE", "path": "/mnt/tank/f", "filesize": 1024})
+    assert box("iscsi.extent.delete", 1, remove) is True
+    assert [one["name"] for one in box("filesystem.listdir", "/mnt/tank")] == left
+    if left:
+        assert box("iscsi.extent.create", {"name": "f", "type": "FILE", "path": "/mnt/tank/f"})["filesize"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("path", "texts"),
+    [
+        ("/mnt/tank/fs", ["You need to specify a filepath not a directory"]),
+        ("/mnt/tank/fs/made/", ["You need to specify a filepath not a directory"]),
+        ("/etc/f", ["The path must reside within a pool mount point"]),
+        ("/mnt/tank/../f", ["The path must reside within a pool mount point"]),
+        ("/mnt/tank/a b", ["Filepath may not contain space characters"]),
+        ("/mnt/tank/fs/shown", ["File currently in use by NVMe-oF subsystem s NSID 1"]),
+    ],
+)
+def test_files_are_made_where_they_can_be(box, path, texts):
+    box.filesystem("tank/fs")
+    box("iscsi.extent.create", {"name": "m", "type": "FILE", "path": "/mnt/tank/fs/made", "filesize": 512})
+    subsys = box("nvmet.subsys.create", {"name": "s"})["id"]
+    shown = {"subsys_id": subsys, "device_type": "FILE", "device_path": "/mnt/tank/fs/shown", "filesize": 512}
+    box("nvmet.namespace.create", shown)
+    refused = box.refused("iscsi.extent.create", {"name": "e", "type": "FILE", "path": path, "filesize": 512})
+    assert refused == [("iscsi_extent_create.path", text, 22) for text in texts]
+
+
+def test_a_file_system_takes_the_extents_of_its_files_with_it(box):
+    box.filesystem("tank/fs")
+    target = box("iscsi.target.create", {"name": "t", "groups": [{"portal": 1}]})["id"]
+    for name in ("tank/fs/f", "tank/f"):
+        box("iscsi.extent.create", {"name": name, "type": "FILE", "path": f"/mnt/{name}", "filesize": 512})
+    box("iscsi.targetextent.create", {"target": target, "extent": 1})
+    assert box("pool.dataset.delete", "tank/fs") is True
+    assert [entry["name"] for entry in box("iscsi.extent.query")] == ["tank/f"]
+    assert box("iscsi.target.query") == []
+
+
 def test_an_update_keeps_serial_and_naa(box):
     box.zvol("tank/v")
     entry = box("iscsi.extent.create", {"name": "e", "disk": "zvol/tank/v"})
@@ -105,23 +160,24 @@ def test_a_zvol_takes_its_extent_links_and_orphaned_target_with_it(box):
     assert box("iscsi.extent.query") == box("iscsi.targetextent.query") == []
 
 
-def test_an_open_session_keeps_the_zvol(box):
+def test_an_open_session_keeps_the_zvol_but_not_the_extent(box):
     box.zvol("tank/v")
     box("iscsi.extent.create", {"name": "e", "disk": "zvol/tank/v"})
     box("iscsi.target.create", {"name": "t", "groups": [{"portal": 1}]})
     box("iscsi.targetextent.create", {"target": 1, "extent": 1})
-    session = box("fake.block.connect", SESSION)
+    box("fake.block.connect", SESSION)
     errno, reason = box.failed("pool.dataset.delete", "tank/v")
     assert errno == 16
     assert "dataset is busy" in reason
-    assert box("fake.block.disconnect", session) is True
+    left = [box(f"iscsi.{kind}.query", [], {"count": True}) for kind in ("extent", "targetextent", "target")]
+    assert left == [0, 0, 0]
     assert box("pool.dataset.delete", "tank/v") is True
 
 
 def test_an_extent_does_not_follow_a_renamed_zvol(box):
     box.zvol("tank/v")
     box("iscsi.extent.create", {"name": "e", "disk": "zvol/tank/v"})
-    box("pool.dataset.rename", "tank/v", {"new_name": "tank/new name"})
+    box("pool.dataset.rename", "tank/v", {"new_name": "tank/new name", "force": True})
     entry = box("iscsi.extent.get_instance", 1)
     assert (entry["disk"], entry["path"]) == ("zvol/tank/v",) * 2
 

@@ -27,7 +27,7 @@ def test_a_target_has_the_real_entry(box):
 @pytest.mark.parametrize(
     ("data", "attribute", "text"),
     [
-        ({"name": "A"}, "name", "Name can only contain lowercase alphanumeric characters plus dot (.), dash (-), and colon (:)"),
+        ({"name": "A"}, "name", "Value error, Name can only contain lowercase alphanumeric charactersplus dot (.), dash (-), and colon (:)"),
         ({"name": "taken"}, "name", "Target with this name already exists"),
         ({"name": "t", "alias": "taken"}, "alias", "Alias already exists"),
         ({"name": "t", "alias": 'a"'}, "alias", "Double quotes are not allowed"),
@@ -63,10 +63,20 @@ def test_what_does_not_fit_is_refused(box, data, attribute, text):
 
 
 def test_a_missing_credential_group_is_not_found(box):
-    groups = [{"portal": 1, "authmethod": "CHAP", "auth": 8}]
+    groups = [{"portal": 1, "authmethod": "CHAP_MUTUAL", "auth": 8}]
     assert box.refused("iscsi.target.create", {"name": "t", "groups": groups}) == [
         ("iscsi_target_create.groups.0.auth", "Authentication group not found", 2)
     ]
+    groups[0]["authmethod"] = "CHAP"  # nobody looks, as on the real server
+    assert box("iscsi.target.create", {"name": "t", "groups": groups})["groups"] == [{**groups[0], "initiator": None}]
+
+
+def test_relative_ids_fill_the_gaps(box):
+    for number in range(1, 4):
+        assert box("iscsi.target.create", {"name": f"t{number}"})["rel_tgt_id"] == number
+    for gap in (2, 1):
+        box("iscsi.target.delete", gap)
+    assert [box("iscsi.target.create", {"name": f"u{number}"})["rel_tgt_id"] for number in range(3)] == [1, 2, 4]
 
 
 def test_the_schema_is_strict(box):
@@ -82,6 +92,8 @@ def test_names_can_be_checked_before(box):
     assert box("iscsi.target.validate_name", "u") is None
     assert box("iscsi.target.validate_name", "t") == "Target with this name already exists"
     assert box("iscsi.target.validate_name", "t", 1) is None
+    text = "Only lowercase alphanumeric characters plus dot (.), dash (-), and colon (:) are allowed."
+    assert [box("iscsi.target.validate_name", name) for name in ("T", "")] == [text, text]
 
 
 def test_luns_are_given_from_zero_without_gaps(box):

@@ -104,7 +104,7 @@ def test_namespace_numbers_are_given_from_one_without_gaps(box, subsys):
         (
             {"device_type": "FILE", "device_path": "/mnt/tank/no/f"},
             "device_path",
-            "FILE device_path must reside in an existing directory on a dataset: /mnt/tank/no/f",
+            "FILE device_path must reside in an existing directory within volume mount point: /mnt/tank/no/f",
         ),
         (
             {"device_type": "FILE", "device_path": "/mnt/tank/f"},
@@ -152,12 +152,60 @@ def test_a_connected_host_keeps_the_zvol(box):
     session = {"protocol": "nvmet", "name": subsys["subnqn"], "initiator": "nqn.2014-08.org.nvmexpress:uuid:1"}
     box("fake.block.connect", session)
     assert box.failed("pool.dataset.delete", "tank/v")[0] == 16
-    box("nvmet.namespace.delete", 1)
+    assert (box("nvmet.namespace.query"), len(box("nvmet.subsys.query"))) == ([], 1)
     assert box("pool.dataset.delete", "tank/v") is True
 
 
 def test_a_namespace_does_not_follow_a_renamed_zvol(box, subsys):
     box.zvol("tank/v")
     namespace(box, subsys, "tank/v")
-    box("pool.dataset.rename", "tank/v", {"new_name": "tank/w"})
+    box("pool.dataset.rename", "tank/v", {"new_name": "tank/w", "force": True})
     assert box("nvmet.namespace.get_instance", 1)["device_path"] == "zvol/tank/v"
+
+
+def test_the_file_of_a_namespace_is_made_grows_and_goes_on_request(box, subsys):
+    shown = {"subsys_id": subsys, "device_type": "FILE", "device_path": "/mnt/tank/f", "filesize": 512}
+    box("nvmet.namespace.create", shown)
+    box("nvmet.namespace.update", 1, {"filesize": 1024})
+    assert box("filesystem.stat", "/mnt/tank/f")["size"] == 1024
+    text = "Shrinking an namespace file is not allowed. This can lead to data loss."
+    assert box.refused("nvmet.namespace.update", 1, {"filesize": 512}) == [
+        ("nvmet_namespace_update.filesize", text, 22)
+    ]
+    assert box("nvmet.namespace.delete", 1) is True
+    assert box("nvmet.namespace.create", {**shown, "filesize": None})["filesize"] is None
+    assert box("nvmet.namespace.delete", 2, {"remove": True}) is True
+    assert box.failed("filesystem.stat", "/mnt/tank/f") == (2, "[ENOENT] Path /mnt/tank/f not found")
+
+
+def test_a_file_of_a_namespace_is_not_a_directory_and_inside_of_a_pool(box, subsys):
+    box.filesystem("tank/fs")
+    inside = "FILE device_path must reside in an existing directory within volume mount point: "
+    for path, text in (
+        ("/mnt/tank/fs", "FILE device_path must not be a directory: /mnt/tank/fs"),
+        ("/mnt/f", f"{inside}/mnt/f"),
+        ("/etc/f", f"{inside}/etc/f"),
+        ("f", f"{inside}f"),
+    ):
+        data = {"subsys_id": subsys, "device_type": "FILE", "device_path": path, "filesize": 512}
+        assert box.refused("nvmet.namespace.create", data) == [("nvmet_namespace_create.device_path", text, 22)]
+
+
+def test_a_file_system_takes_the_namespaces_of_its_files_with_it(box, subsys):
+    box.filesystem("tank/fs")
+    for path in ("/mnt/tank/fs/f", "/mnt/tank/f"):
+        box(
+            "nvmet.namespace.create",
+            {"subsys_id": subsys, "device_type": "FILE", "device_path": path, "filesize": 512},
+        )
+    assert box("pool.dataset.delete", "tank/fs") is True
+    assert [found["device_path"] for found in box("nvmet.namespace.query")] == ["/mnt/tank/f"]
+
+
+def test_while_the_daemon_is_stopped_a_namespace_can_be_changed(box, subsys):
+    for name in ("a", "b"):
+        box.zvol(f"tank/{name}")
+    data = {"subsys_id": subsys, "device_type": "ZVOL", "device_path": "zvol/tank/a"}
+    box("nvmet.namespace.create", data)
+    box("service.stop", "nvmet")
+    assert box("nvmet.namespace.update", 1, {"device_path": "zvol/tank/b"})["device_path"] == "zvol/tank/b"

@@ -19,6 +19,7 @@ from tests.fake_truenas.rpc import Client
         ({"dataset": "tank/v", "name": ""}, -32602, "[EINVAL] snapshot_create.name: Invalid snapshot name"),
         ({"dataset": "tank/v", "name": "n" * 300}, -32602, "[EINVAL] snapshot_create.name: Invalid snapshot name"),
         ({"dataset": "tank/v"}, -32602, "[EINVAL] snapshot_create.naming_schema: You must"),
+        ({"dataset": "tank/v", "name": "s", "naming_schema": "%Y%m%d%H%M"}, -32602, "[EINVAL] snapshot_create.naming_schema: You can't"),
         ({"dataset": "tank/v", "name": "s", "exclude": ["x"]}, -32602, "[EINVAL] snapshot_create.exclude:"),
         (
             {"dataset": "tank/v", "name": "s", "recursive": True, "exclude": ["x"], "properties": {"a:b": "c"}},
@@ -60,9 +61,14 @@ async def test_holds_keep_a_snapshot_until_released(client: Client) -> None:
 
 
 async def test_missing_snapshots(client: Client) -> None:
-    for method in ("get_instance", "delete", "rollback", "hold", "release"):
+    texts = {"get_instance": "PoolSnapshot tank@no does not exist", "delete": "Snapshot tank@no not found"}
+    for method, text in texts.items():
         error = await client.refused(f"pool.snapshot.{method}", "tank@no")
-        assert (error.code, error.items) == (-32602, [(None, "PoolSnapshot tank@no does not exist", 2)]), method
+        assert (error.code, error.items) == (-32602, [(None, text, 2)])
+    for method in ("rollback", "hold", "release"):
+        error = await client.refused(f"pool.snapshot.{method}", "tank@no")
+        assert (error.code, error.data["error"]) == (-32001, 14)
+        assert error.reason.startswith(f"[EFAULT] Failed to {method} snapshot: ")
     error = await client.refused("pool.snapshot.update", "tank@no", {})
     assert (error.code, error.reason) == (-32001, "[EFAULT] Snapshot tank@no not found")
 
@@ -81,7 +87,7 @@ async def test_rename_stays_in_the_dataset_and_needs_force(client: Client) -> No
     await snap(client, "tank/fs", "b")
     assert (await client.refused("pool.snapshot.rename", "tank/fs@a", {"new_name": "tank/fs@c"})).items[0][
         0
-    ] == "options.force"
+    ] == "pool.snapshot.rename.force"
     error = await client.refused("pool.snapshot.rename", "tank/fs@a", {"new_name": "tank@c", "force": True})
     assert error.items[0][0] == "options.new_name"
     error = await client.refused("pool.snapshot.rename", "tank/fs@a", {"new_name": "tank/fs@b", "force": True})
@@ -93,3 +99,22 @@ async def test_rename_stays_in_the_dataset_and_needs_force(client: Client) -> No
 async def test_naming_schema_gives_the_name_from_the_clock(client: Client) -> None:
     entry = await client.call("pool.snapshot.create", {"dataset": "tank", "naming_schema": "auto-%Y-%m-%d_%H-%M"})
     assert entry["id"] == "tank@auto-2023-11-14_22-13"
+
+
+async def test_a_released_hold_below_stays_if_the_snapshot_itself_does_not_have_it(client: Client) -> None:
+    await create(client, "tank/a")
+    await snap(client, "tank", "s", recursive=True)
+    await client.call("pool.snapshot.hold", "tank/a@s")
+    await client.call("pool.snapshot.release", "tank@s", {"recursive": True})
+    (row,) = await client.call("pool.snapshot.query", [["id", "=", "tank/a@s"]], {"extra": {"holds": True}})
+    assert list(row["holds"]) == ["truenas"]
+
+
+async def test_all_that_is_wrong_with_excluding_is_told_at_once(client: Client) -> None:
+    data = {"dataset": "tank", "name": "s", "exclude": ["tank/a"], "vmware_sync": True, "properties": {"a:b": "c"}}
+    error = await client.refused("pool.snapshot.create", data)
+    assert [item[0] for item in error.items] == [
+        "snapshot_create.exclude",
+        "snapshot_create.vmware_sync",
+        "snapshot_create.properties",
+    ]

@@ -24,7 +24,7 @@ async def test_refusals_have_the_real_shape(client):
     assert error.items == [("data.paths", "Extra inputs are not permitted", 22)]
     error = await client.refused("sharing.nfs.delete", 7)
     assert error.items == [(None, "SharingNFS 7 does not exist", 2)]
-    assert (error.data["error"], error.reason) == (22, "[ENOENT] None: SharingNFS 7 does not exist\n")
+    assert (error.data["error"], error.reason) == (22, "[ENOENT] None: SharingNFS 7 does not exist")
     error = await client.refused("sharing.nfs.query", None)
     assert error.code == -32602
 

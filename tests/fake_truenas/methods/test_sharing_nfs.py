@@ -130,7 +130,7 @@ def test_shares_vanish_with_the_dataset_they_are_on_or_under(box):
 
 def test_a_share_does_not_follow_a_renamed_dataset(box):
     box("sharing.nfs.create", {"path": box.filesystem("tank/a")})
-    box("pool.dataset.rename", "tank/a", {"new_name": "tank/z"})
+    box("pool.dataset.rename", "tank/a", {"new_name": "tank/z", "force": True})
     assert box("sharing.nfs.get_instance", 1)["path"] == "/mnt/tank/a"
 
 

@@ -188,7 +188,7 @@ def test_an_external_share_has_no_path_here(box):
 
 async def test_a_share_without_access_lists_refuses_a_path_that_has_one(box):
     path = box.filesystem("tank/fs")
-    box("pool.dataset.update", "tank/fs", {"acltype": "NFSV4"})
+    box("pool.dataset.update", "tank/fs", {"acltype": "NFSV4", "aclmode": "RESTRICTED"})
     ace = {"tag": "everyone@", "type": "ALLOW", "perms": {"BASIC": "FULL_CONTROL"}, "flags": {"BASIC": "INHERIT"}}
     await box.nas.call("filesystem.setacl", {"path": path, "dacl": [ace]})
     data = {"name": "a", "path": path, "purpose": "LEGACY_SHARE", "options": {"acl": False}}
@@ -208,7 +208,7 @@ def test_shares_vanish_with_the_dataset_they_are_on_or_under(box):
 
 def test_a_share_does_not_follow_a_renamed_dataset(box):
     share(box)
-    box("pool.dataset.rename", "tank/fs", {"new_name": "tank/z"})
+    box("pool.dataset.rename", "tank/fs", {"new_name": "tank/z", "force": True})
     assert box("sharing.smb.get_instance", 1)["path"] == "/mnt/tank/fs"
 
 
@@ -311,3 +311,95 @@ def test_lookups_cost_the_same_however_many_shares_there_are():
         return steps
 
     assert all(many <= few + 5 for few, many in zip(cost(20), cost(3000), strict=True))
+
+
+def test_nobody_can_use_a_share_before_there_is_an_smb_user(box):
+    text = "TrueNAS server must be joined to a directory service or have at least one local SMB user before creating an SMB share."
+    problem = ("sharing.smb.share_precheck", text, 22)
+    assert box.refused("sharing.smb.share_precheck") == [problem]
+    share(box)
+    taken = ("sharing.smb.share_precheck.name", "Share with this name already exists.", 17)
+    assert box.refused("sharing.smb.share_precheck", {"name": "DOCS"}) == [problem, taken]
+    assert box.refused("sharing.smb.share_precheck", {"name": "ipc$"}) == [
+        ("smb_share_precheck.name", "Value error, ipc$: share name is reserved.", 22)
+    ]
+
+
+def test_with_apples_extensions_on_time_machine_shares_can_be_made(box):
+    box("smb.update", {"aapl_extensions": True})
+    made = share(box, purpose="TIMEMACHINE_SHARE")
+    assert len(made["options"]["vuid"]) == 36
+    assert box("sharing.smb.update", 1, {"comment": "c"})["options"] == made["options"]
+
+
+def test_one_share_is_for_homes(box):
+    legacy = {"purpose": "LEGACY_SHARE", "options": {"home": True}}
+    share(box, "homes1", **legacy)
+    text = "Only one share is allowed to be a home share."
+    refused = box.refused("sharing.smb.create", {"name": "homes2", "path": "/mnt/tank/fs", **legacy})
+    assert refused == [("sharingsmb_create.options.home", text, 22)]
+    assert box("sharing.smb.update", 1, {"comment": "c"})["options"]["home"] is True
+
+
+def test_lines_for_smb_conf_are_read(box):
+    options = {"auxsmbconf": "# fine\nlog level = 10\nnonsense"}
+    data = {"name": "a", "path": box.filesystem("tank/fs"), "purpose": "LEGACY_SHARE", "options": options}
+    texts = [text for _, text, _ in box.refused("sharing.smb.create", data)]
+    assert texts == [
+        "log level  is a blacklisted auxiliary parameter. Changes to this parameter are not permitted.",
+        'Auxiliary parameters must be in the format of "key = value": nonsense',
+    ]
+
+
+def test_auditing_needs_smb2(box):
+    box("smb.update", {"enable_smb1": True})
+    data = {"name": "a", "path": box.filesystem("tank/fs"), "audit": {"enable": True, "watch_list": ["builtin_users"]}}
+    text = "SMB auditing is not supported if SMB1 protocol is enabled"
+    assert box.refused("sharing.smb.create", data) == [("sharingsmb_create.audit.enable", text, 22)]
+
+
+def test_file_systems_below_a_share_have_its_kind_of_access_lists(box):
+    path = box.filesystem("tank/fs")
+    box("pool.dataset.create", {"name": "tank/fs/n", "acltype": "NFSV4", "aclmode": "PASSTHROUGH"})
+    text = "ACL type mismatch with child mountpoint at /mnt/tank/fs/n: tank/fs - POSIX, tank/fs/n - NFSV4"
+    refused = box.refused("sharing.smb.create", {"name": "a", "path": path})
+    assert refused == [("sharingsmb_create.path", text, 22)]
+
+
+def test_a_file_cannot_be_shared(box):
+    box("iscsi.extent.create", {"name": "f", "type": "FILE", "path": "/mnt/tank/f", "filesize": 512})
+    for kind in ("smb", "nfs"):
+        data = {"path": "/mnt/tank/f"} | ({"name": "f"} if kind == "smb" else {})
+        refused = box.refused(f"sharing.{kind}.create", data)
+        assert refused == [(f"sharing{kind}_create.path", "The path must be a directory", 22)]
+
+
+FLAT_REFUSALS = [
+    ({"afp": True}, "afp", "Apple SMB2/3 protocol extension"),
+    ({"timemachine": True}, "timemachine", "Apple SMB2/3 protocol extension"),
+    ({"name": "homes"}, "name", "homes is a reserved section name"),
+    ({"name": "DOCS"}, "name", "Share names are case-insensitive"),
+    ({"auxsmbconf": "x"}, "auxsmbconf", "Auxiliary parameters must be"),
+    ({"path": "EXTERNAL:host"}, "path", "host: DFS proxy must be of format SERVER\\SHARE"),
+    ({"vuid": "x"}, "options.vuid", "Invalid UUID"),
+]
+
+
+@pytest.mark.parametrize(("data", "attribute", "text"), FLAT_REFUSALS)
+def test_flat_shares_are_checked_too(data, attribute, text):
+    box = Box("25.04")
+    share(box)
+    given = {"name": "a", "path": "/mnt/tank/fs", "purpose": "NO_PRESET", **data}
+    [(where, what, _)] = box.refused("sharing.smb.create", given)
+    assert (where, what[: len(text)]) == (f"sharingsmb_create.{attribute}", text)
+    box.nas.close()
+
+
+def test_a_purpose_sets_what_it_stands_for():
+    box = Box("25.04")
+    entry = share(box, purpose="DEFAULT_SHARE", ro=True, streams=False)
+    assert (entry["ro"], entry["streams"]) == (False, True)
+    assert set(box("sharing.smb.presets")) > {"NO_PRESET", "ENHANCED_TIMEMACHINE"}
+    external = box("sharing.smb.create", {"name": "e", "path": "EXTERNAL:host\\share"})
+    assert (external["path_local"], external["path"]) == ("", "EXTERNAL:host\\share")
+    box.nas.close()
