@@ -27,7 +27,7 @@ coverage: $(VENV)/.dev ## the test suite with branch coverage
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 
-bench: $(VENV)/.dev ## measure the driver beside a bare gRPC server; table and JSON in results/
+bench: $(VENV)/.dev ## measure the driver and the fake NAS beside bare servers; tables and JSON in results/
 	@$(BIN)/python -m benchmarks
 
 protos: $(VENV)/.dev ## regenerate csisim/pb from protos/csi.proto

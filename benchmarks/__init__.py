@@ -1,4 +1,7 @@
-"""Measures the driver beside a bare gRPC server that answers the same calls from a dict. See docs/benchmarks.md."""
+"""Measures the driver beside a bare gRPC server, and fake_truenas beside a bare websocket server.
+
+See docs/benchmarks.md.
+"""
 
 import os
 

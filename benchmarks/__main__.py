@@ -5,14 +5,19 @@ import asyncio
 import datetime as dt
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import orjson
 import uvloop
 
+from benchmarks import nas_measure, nas_report
 from benchmarks.measure import QUICK, Plan, measure_levels, measure_pairs
+from benchmarks.nas_measure import NasPlan, NasResults
 from benchmarks.report import Results, as_json, as_text
 
-PARTS = ("pairs", "create", "list")
+DRIVER_PARTS = ("pairs", "create", "list")
+NAS_PARTS = ("nas-calls", "nas-size")
+PARTS = (*DRIVER_PARTS, *NAS_PARTS)
 
 
 async def run(plan: Plan, parts: list[str], date: str) -> Results:
@@ -26,9 +31,31 @@ async def run(plan: Plan, parts: list[str], date: str) -> Results:
     return Results(date, plan, pairs, levels)
 
 
+async def run_nas(plan: NasPlan, parts: list[str], cache: Path) -> NasResults:
+    """Measure the parts of the NAS that were asked for; the big data directory is kept in `cache`."""
+    with tempfile.TemporaryDirectory(prefix="csisim-bench-") as directory:
+        work = Path(directory)
+        calls = await nas_measure.measure_calls(work, plan) if "nas-calls" in parts else []
+        size = await nas_measure.measure_size(work, cache, plan) if "nas-size" in parts else None
+    return NasResults(plan, calls, size)
+
+
+def _documents(runner: asyncio.Runner, arguments: argparse.Namespace, parts: list[str]) -> tuple[str, dict[str, Any]]:
+    """Run what was asked for; tables, and the same for JSON. The old driver part has the document's top level."""
+    results = Results(arguments.date, QUICK if arguments.quick else Plan(), [], [])
+    if set(DRIVER_PARTS) & set(parts):
+        results = runner.run(run(results.plan, parts, arguments.date))
+    text, document = as_text(results), as_json(results)
+    if set(NAS_PARTS) & set(parts):
+        plan = nas_measure.QUICK if arguments.quick else NasPlan()
+        nas = runner.run(run_nas(plan, parts, arguments.output.parent / "cache"))
+        text, document = f"{text}\n\n{nas_report.as_text(nas)}", document | {"nas": nas_report.as_json(nas)}
+    return text, document
+
+
 def main() -> None:
     """Read the flags, measure, print the tables and write the JSON."""
-    parser = argparse.ArgumentParser(description="Measure the driver beside a bare gRPC server.")
+    parser = argparse.ArgumentParser(description="Measure the driver and fake_truenas, each beside a bare server.")
     parser.add_argument("--quick", action="store_true", help="few rounds and volumes: shows that it works, no more")
     parser.add_argument("--only", default=",".join(PARTS), help=f"comma-separated, of {', '.join(PARTS)}")
     parser.add_argument("--output", type=Path, default=Path("results/bench.json"))
@@ -38,10 +65,10 @@ def main() -> None:
     if unknown := sorted(set(parts) - set(PARTS)):
         parser.error(f"--only: {', '.join(unknown)} is not one of {', '.join(PARTS)}")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        results = runner.run(run(QUICK if arguments.quick else Plan(), parts, arguments.date))
-    print(as_text(results))
+        text, document = _documents(runner, arguments, parts)
+    print(text)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_bytes(orjson.dumps(as_json(results), option=orjson.OPT_INDENT_2) + b"\n")
+    arguments.output.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
     print(f"\nwritten to {arguments.output}")
 
 

@@ -65,7 +65,7 @@ async def pairs(target: Target, concurrency: int, duration_s: float, prefix: str
             turn += 1
             done += 1
 
-    await _together([lane(number) for number in range(concurrency)])
+    await together([lane(number) for number in range(concurrency)])
     elapsed_s, after = perf_counter() - begins, target.usage()
     cpu = {role: (after[role].cpu_s - before[role].cpu_s) / (2 * done) for role in after}
     return Pairs(done / elapsed_s, cpu)
@@ -91,7 +91,7 @@ async def populate(
                 reported = perf_counter()
                 report(done, reported - begins)
 
-    await _together([lane() for _ in range(concurrency)])
+    await together([lane() for _ in range(concurrency)])
     return (last - first) / (perf_counter() - begins)
 
 
@@ -134,7 +134,8 @@ async def page(target: Target, token: str) -> csi_pb2.ListVolumesResponse:
     return await target.controller.ListVolumes(request, timeout=_CALL_TIMEOUT_S)
 
 
-async def _together(lanes: Iterable[Coroutine[None, None, None]]) -> None:
+async def together(lanes: Iterable[Coroutine[None, None, None]]) -> None:
+    """Run all to their end; the first that fails ends the others."""
     async with asyncio.TaskGroup() as tasks:
         for lane in lanes:
             tasks.create_task(lane)

@@ -74,9 +74,9 @@ def _pairs_table(pairs: Sequence[PairsResult]) -> str:
     rows = [
         (
             str(each.concurrency),
-            _spread(each.csisim_per_s, 0),
-            _spread(each.bare_per_s, 0),
-            _spread(each.ratio, 2),
+            with_range(each.csisim_per_s, 0),
+            with_range(each.bare_per_s, 0),
+            with_range(each.ratio, 2),
             *(f"{each.cpu_ms_per_rpc[role]:.2f}" for role in ("driver", "nas", "bare")),
         )
         for each in pairs
@@ -91,7 +91,7 @@ def _level_table(title: str, rows: Sequence[tuple[LevelResult, Compared]]) -> st
         title,
         header,
         [
-            (f"{level.volumes:,}", _ms(each.many_ms), _ms(each.few_ms), _spread(each.ratio, 2), _ms(each.bare_ms))
+            (f"{level.volumes:,}", _ms(each.many_ms), _ms(each.few_ms), with_range(each.ratio, 2), _ms(each.bare_ms))
             for level, each in rows
         ],
     )
@@ -110,8 +110,9 @@ def _memory_table(levels: Sequence[LevelResult]) -> str:
 
 
 def _ms(value: Spread | None) -> str:
-    return "" if value is None else _spread(value, 2)
+    return "" if value is None else with_range(value, 2)
 
 
-def _spread(value: Spread, digits: int) -> str:
+def with_range(value: Spread, digits: int) -> str:
+    """`median (low to high)`."""
     return f"{value.median:,.{digits}f} ({value.low:,.{digits}f} to {value.high:,.{digits}f})"

@@ -79,7 +79,7 @@ async def bare(work: Path, volumes: int = 0) -> AsyncIterator[Target]:
     """The yardstick server."""
     async with AsyncExitStack() as stack:
         endpoint = f"unix://{work / 'bare.sock'}"
-        process = await _start(stack, work, "bare", ["benchmarks.bare", "--endpoint", endpoint, f"--volumes={volumes}"])
+        process = await start(stack, work, "bare", ["benchmarks.bare", "--endpoint", endpoint, f"--volumes={volumes}"])
         yield await _connect(stack, work, "bare", endpoint, {"bare": process})
 
 
@@ -87,27 +87,29 @@ async def bare(work: Path, volumes: int = 0) -> AsyncIterator[Target]:
 async def csisim(work: Path, name: str = "csisim") -> AsyncIterator[Target]:
     """A driver and the fake NAS behind it."""
     async with AsyncExitStack() as stack:
-        address = f"127.0.0.1:{_free_port()}"
+        address = f"127.0.0.1:{free_port()}"
         nas_name, endpoint = f"{name}-nas", f"unix://{work / name}.sock"
         arguments = ["fake_truenas", "--listen", address, "--pool", "tank:1PiB", "--api-key", API_KEY]
-        nas = await _start(stack, work, nas_name, arguments)
-        await _accepting(address, nas, work / f"{nas_name}.log")
+        arguments.append("--no-rate-limit")
+        nas = await start(stack, work, nas_name, arguments)
+        await accepting(address, nas, work / f"{nas_name}.log")
         driver_arguments = [
             "csisim.cli.main", "serve", "--mode", "controller", "--endpoint", endpoint,
             "--nas", f"ws://{address}/api/current", "--api-key", API_KEY,
         ]  # fmt: skip
-        driver = await _start(stack, work, name, driver_arguments)
+        driver = await start(stack, work, name, driver_arguments)
         yield await _connect(stack, work, name, endpoint, {"driver": driver, "nas": nas})
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-async def _start(stack: AsyncExitStack, work: Path, name: str, arguments: Sequence[str]) -> asyncio.subprocess.Process:
+async def start(stack: AsyncExitStack, work: Path, name: str, arguments: Sequence[str]) -> asyncio.subprocess.Process:
     """Start `python -m ...` with its output in a file, and have it stopped when the stack unwinds."""
     log = stack.enter_context((work / f"{name}.log").open("wb"))
     process = await asyncio.create_subprocess_exec(
@@ -128,7 +130,8 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-async def _accepting(address: str, process: asyncio.subprocess.Process, log: Path) -> None:
+async def accepting(address: str, process: asyncio.subprocess.Process, log: Path) -> None:
+    """Wait until a TCP connection is taken. RuntimeError: the process ended before, with the end of its log."""
     host, _, port = address.partition(":")
     async with asyncio.timeout(_START_TIMEOUT_S):
         while True:
