@@ -4,16 +4,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench protos docs-methods lock coverage clean
+.PHONY: help run test conformance-proxy check bench sweep protos docs-methods lock coverage clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run ## the demo: a NAS, a driver and a workload on real sockets, with faults, and a verdict
 	@$(BIN)/csisim demo
 
 test: $(VENV)/.dev ## the whole test suite
 	@$(BIN)/python -m pytest -n auto --dist loadgroup
+
+conformance-proxy: $(VENV)/.dev ## the conformance tests with `csisim proxy` between caller and driver
+	@CSISIM_TEST_PROXY=1 $(BIN)/python -m pytest tests/conformance -n auto --dist loadgroup
 
 check: $(VENV)/.dev ## formatting, lint, types and import contracts
 	@$(BIN)/ruff format --check .
@@ -29,6 +32,9 @@ coverage: $(VENV)/.dev ## the test suite with branch coverage
 
 bench: $(VENV)/.dev ## measure the driver and the fake NAS beside bare servers; tables and JSON in results/
 	@$(BIN)/python -m benchmarks
+
+sweep: $(VENV)/.run ## fail every call, mount and file operation of a volume's life once; about ten minutes
+	@$(BIN)/csisim sweep
 
 protos: $(VENV)/.dev ## regenerate csisim/pb from protos/csi.proto
 	@$(BIN)/python tools/generate_pb.py csisim/pb

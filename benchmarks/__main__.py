@@ -10,14 +10,15 @@ from typing import Any
 import orjson
 import uvloop
 
-from benchmarks import nas_measure, nas_report
+from benchmarks import fault_measure, fault_report, nas_measure, nas_report, proxy
+from benchmarks.fault_measure import FaultPlan, FaultResults
 from benchmarks.measure import QUICK, Plan, measure_levels, measure_pairs
 from benchmarks.nas_measure import NasPlan, NasResults
 from benchmarks.report import Results, as_json, as_text
 
 DRIVER_PARTS = ("pairs", "create", "list")
 NAS_PARTS = ("nas-calls", "nas-size")
-PARTS = (*DRIVER_PARTS, *NAS_PARTS)
+PARTS = (*DRIVER_PARTS, *NAS_PARTS, "proxy", "faults")
 
 
 async def run(plan: Plan, parts: list[str], date: str) -> Results:
@@ -40,6 +41,18 @@ async def run_nas(plan: NasPlan, parts: list[str], cache: Path) -> NasResults:
     return NasResults(plan, calls, size)
 
 
+async def run_proxy(plan: Plan) -> list[proxy.ProxyResult]:
+    """Measure what the proxy costs."""
+    with tempfile.TemporaryDirectory(prefix="csisim-bench-") as directory:
+        return await proxy.measure_proxy(Path(directory), plan)
+
+
+async def run_faults(plan: FaultPlan) -> FaultResults:
+    """Measure what the fault plane costs."""
+    with tempfile.TemporaryDirectory(prefix="csisim-bench-") as directory:
+        return await fault_measure.measure_faults(Path(directory), plan)
+
+
 def _documents(runner: asyncio.Runner, arguments: argparse.Namespace, parts: list[str]) -> tuple[str, dict[str, Any]]:
     """Run what was asked for; tables, and the same for JSON. The old driver part has the document's top level."""
     results = Results(arguments.date, QUICK if arguments.quick else Plan(), [], [])
@@ -50,12 +63,21 @@ def _documents(runner: asyncio.Runner, arguments: argparse.Namespace, parts: lis
         plan = nas_measure.QUICK if arguments.quick else NasPlan()
         nas = runner.run(run_nas(plan, parts, arguments.output.parent / "cache"))
         text, document = f"{text}\n\n{nas_report.as_text(nas)}", document | {"nas": nas_report.as_json(nas)}
+    if "proxy" in parts:
+        proxied = runner.run(run_proxy(results.plan))
+        text, document = f"{text}\n\n{proxy.as_text(proxied)}", document | {"proxy": proxy.as_json(proxied)}
+    if "faults" in parts:
+        faults = runner.run(run_faults(fault_measure.QUICK if arguments.quick else FaultPlan()))
+        text = f"{text}\n\n{fault_report.as_text(faults)}"
+        document["faults"] = fault_report.as_json(faults)
     return text, document
 
 
 def main() -> None:
     """Read the flags, measure, print the tables and write the JSON."""
-    parser = argparse.ArgumentParser(description="Measure the driver and fake_truenas, each beside a bare server.")
+    parser = argparse.ArgumentParser(
+        description="Measure the driver, fake_truenas and the proxy, each beside a bare server."
+    )
     parser.add_argument("--quick", action="store_true", help="few rounds and volumes: shows that it works, no more")
     parser.add_argument("--only", default=",".join(PARTS), help=f"comma-separated, of {', '.join(PARTS)}")
     parser.add_argument("--output", type=Path, default=Path("results/bench.json"))

@@ -4,7 +4,7 @@ Time is the performance counter: uvloop's own clock moves in steps of a millisec
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -132,6 +132,13 @@ async def page(target: Target, token: str) -> csi_pb2.ListVolumesResponse:
     """One page of 100 entries."""
     request = csi_pb2.ListVolumesRequest(max_entries=PAGE, starting_token=token)
     return await target.controller.ListVolumes(request, timeout=_CALL_TIMEOUT_S)
+
+
+async def seconds(call: Awaitable[object]) -> float:
+    """How long one call takes."""
+    begins = perf_counter()
+    await call
+    return perf_counter() - begins
 
 
 async def together(lanes: Iterable[Coroutine[None, None, None]]) -> None:

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from benchmarks import nas_population, nas_servers
-from benchmarks.load import together
+from benchmarks.load import seconds, together
 from benchmarks.measure import rotated, say
 from benchmarks.nas_population import ROOT, volume_name
 from benchmarks.nas_servers import Client, NasTarget
@@ -268,7 +268,7 @@ async def _compare(
     for turn in range(-1, plan.rounds):
         for name in rotated(tuple(targets), turn):
             target, volumes = targets[name]
-            each = [await _seconds(call(target.client, one)) for one in random_names(volumes, plan.batch, turn)]
+            each = [await seconds(call(target.client, one)) for one in random_names(volumes, plan.batch, turn)]
             if turn >= 0:
                 taken[name].append(1000 * quantile(each, 0.5))
                 slowest_s = max([slowest_s, *each]) if name == "many" else slowest_s
@@ -286,9 +286,3 @@ def random_names(volumes: int, count: int, seed: int) -> list[str]:
         if name < "pvc-f":
             names.append(f"{ROOT}/{name}")
     return names
-
-
-async def _seconds(call: Awaitable[Any]) -> float:
-    begins = perf_counter()
-    await call
-    return perf_counter() - begins

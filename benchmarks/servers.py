@@ -101,6 +101,30 @@ async def csisim(work: Path, name: str = "csisim") -> AsyncIterator[Target]:
         yield await _connect(stack, work, name, endpoint, {"driver": driver, "nas": nas})
 
 
+@asynccontextmanager
+async def proxied(work: Path, behind: Path) -> AsyncIterator[Target]:
+    """`csisim proxy` in front of the server on the socket `behind`, which is no part of the target."""
+    async with AsyncExitStack() as stack:
+        endpoint = f"unix://{work / 'proxy.sock'}"
+        arguments = ["csisim.cli.main", "proxy", "--listen", endpoint, "--upstream", f"unix://{behind}"]
+        process = await start(stack, work, "proxy", arguments)
+        yield await _connect(stack, work, "proxy", endpoint, {"proxy": process})
+
+
+@asynccontextmanager
+async def with_faults(work: Path, name: str, rules: Sequence[str] | None) -> AsyncIterator[Target]:
+    """A driver with its NAS inside; None for rules leaves the fault plane out."""
+    async with AsyncExitStack() as stack:
+        endpoint = f"unix://{work / name}.sock"
+        arguments = ["csisim.cli.main", "serve", "--mode", "controller", "--endpoint", endpoint, "--pool", "tank:1PiB"]
+        if rules is not None:
+            path = work / f"{name}.rules"
+            path.write_text("".join(f"{rule}\n" for rule in rules))
+            arguments += ["--fault-seed", "1", "--faults", str(path)]
+        driver = await start(stack, work, name, arguments)
+        yield await _connect(stack, work, name, endpoint, {"driver": driver})
+
+
 def free_port() -> int:
     """A TCP port on 127.0.0.1 that nobody listens on now."""
     with socket.socket() as probe:

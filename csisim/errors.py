@@ -3,6 +3,7 @@
 CsiError                    what a CSI caller gets: carries its gRPC status code
 ├── InvalidArgument, NotFound, AlreadyExists, PermissionDenied, ResourceExhausted, FailedPrecondition,
 │   Aborted, OutOfRange, Unimplemented, Internal, Unavailable, DeadlineExceeded, Unauthenticated
+│   InjectedStatus          any status, because a fault rule says so
 NasError                    what a call to the NAS can end with
 ├── NasRefused              definite: the NAS said no, nothing was changed by this call
 └── NasIndeterminate        unreachable, timed out or cut off: the effect may have happened
@@ -100,6 +101,14 @@ class Unauthenticated(CsiError):
     """The secrets are absent or not valid."""
 
     code = StatusCode.UNAUTHENTICATED
+
+
+class InjectedStatus(CsiError):
+    """A fault rule ends the call with this status, whether or not it had its effect."""
+
+    def __init__(self, code: StatusCode, text: str) -> None:
+        super().__init__(text)
+        self.code = code  # type: ignore[misc] # every other class has one code
 
 
 class NasError(Exception):

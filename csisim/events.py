@@ -15,6 +15,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 Type = Literal["invoke", "ok", "fail", "info"]
@@ -23,7 +24,7 @@ Kind = Literal["rpc", "nas", "mount", "fault"]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """See the module."""
+    """See the module. `value` may be a function that gives it, so that what nobody reads costs nothing."""
 
     seq: int
     at_s: float
@@ -33,15 +34,16 @@ class Event:
     call: str = ""
     process: str = ""
     parent: str = ""
-    value: Mapping[str, Any] = field(default_factory=dict)
+    value: Mapping[str, Any] | Callable[[], Mapping[str, Any]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The stable form; empty members are left out."""
         shown: dict[str, Any] = {"seq": self.seq, "at_s": round(self.at_s, 6), "type": self.type, "kind": self.kind,
                                  "f": self.f}  # fmt: skip
         shown |= {key: value for key in ("call", "process", "parent") if (value := getattr(self, key))}
-        if self.value:
-            shown["value"] = dict(self.value)
+        value = self.value() if callable(self.value) else self.value
+        if value:
+            shown["value"] = dict(value)
         return shown
 
 
@@ -51,11 +53,17 @@ class History:
     Args:
         now: seconds; loop time.
         limit: how many events are kept; None keeps all.
+
+    Attributes:
+        describe: gives plain data without secrets for a value that is something else, once it is looked at.
     """
 
     def __init__(self, now: Callable[[], float], *, limit: int | None = 100_000) -> None:
         self._now = now
-        self._events: deque[Event] = deque(maxlen=limit)
+        self.describe: Callable[[Any], Mapping[str, Any]] = dict
+        # Raw, because few of them are ever looked at; and tuples of plain things and messages cost the garbage
+        # collector nothing, however many there are.
+        self._events: deque[tuple[Any, ...]] = deque(maxlen=limit)
         self._seq = 0
         self._calls = 0
         self._listeners: dict[Callable[[Event], None], None] = {}
@@ -79,22 +87,46 @@ class History:
         call: str = "",
         process: str = "",
         parent: str = "",
-        value: Mapping[str, Any] | None = None,
-    ) -> Event:
-        """Note an event now."""
-        self._seq += 1
-        event = Event(self._seq, self._now(), type_, kind, f, call, process, parent, value or {})
-        self._events.append(event)
-        for listener in tuple(self._listeners):
-            listener(event)
-        return event
+        value: Any = None,
+    ) -> None:
+        """Note an event now.
 
-    def since(self, seq: int = 0) -> list[Event]:
-        """The kept events after this number, oldest first."""
+        Args:
+            type_: what has become of the call.
+            kind: of the call.
+            f: its name.
+            call: its id.
+            process: where it runs.
+            parent: the call within which it was made.
+            value: plain data, or what `describe` makes such of, which must not change any more.
+        """
+        self._seq += 1
+        raw = (self._seq, self._now(), type_, kind, f, call, process, parent, value)
+        self._events.append(raw)
+        if self._listeners:
+            event = self._event(*raw)
+            for listener in tuple(self._listeners):
+                listener(event)
+
+    def since(self, seq: int = 0, limit: int | None = None) -> list[Event]:
+        """The kept events after this number, oldest first; of many the first `limit`."""
         if not self._events or seq >= self._seq:
             return []
-        skip = max(0, seq - self._events[0].seq + 1)
-        return list(itertools.islice(self._events, skip, None))
+        skip = max(0, seq - self._events[0][0] + 1)
+        count = len(self._events) - skip
+        if count > skip:
+            end = None if limit is None else skip + limit
+            return list(itertools.starmap(self._event, itertools.islice(self._events, skip, end)))
+        # What is asked for is nearly always at the end, and only the nearer end is cheap to reach.
+        newest = list(itertools.islice(reversed(self._events), count))
+        newest.reverse()
+        return list(itertools.starmap(self._event, newest[:limit]))
+
+    def _event(self, seq: int, at_s: float, type_: Type, kind: Kind, f: str, *rest: Any) -> Event:
+        call, process, parent, value = rest
+        if value is not None and not isinstance(value, Mapping):
+            value = partial(self.describe, value)
+        return Event(seq, at_s, type_, kind, f, call, process, parent, {} if value is None else value)
 
     def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Have a function called with each new event; gives the function that ends this."""

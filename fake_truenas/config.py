@@ -31,7 +31,10 @@ class Pool:
 
     def __post_init__(self) -> None:
         if not _POOL_NAME.fullmatch(self.name) or self.name.startswith(_RESERVED_POOLS):
-            raise ValueError(f"pool name {self.name!r} is not valid: a letter, then letters, digits and _ . : -")
+            raise ValueError(
+                f"pool name {self.name!r} is not valid: a letter, then letters, digits and _ . : -,"
+                f" and none of {', '.join(_RESERVED_POOLS)} at its beginning"
+            )
         if not MIN_POOL_BYTES <= self.size_bytes < 1 << 62:
             raise ValueError(f"pool {self.name}: {self.size_bytes} bytes; a pool has 64 MiB or more")
 

@@ -12,6 +12,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ from fake_truenas.idle_cut import IdleCut
 from fake_truenas.jsonrpc import JsonRpc
 from fake_truenas.legacy import Legacy
 from fake_truenas.nas import NO_REPLY, Call, Shaped
+from fake_truenas.pieces import Pieces
+from fake_truenas.tls import ServerContext
 
 if TYPE_CHECKING:
     from fake_truenas.nas import Nas
@@ -116,12 +119,16 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._open = True
+        self._one_long_message = asyncio.Lock()
+        self._behind: list[bytes] | None = None  # waits for the end of the long message that is being written
+        self._behind_bytes = 0
         self.session = nas.open_session(self)
         peer = connection.remote_address
         if isinstance(peer, tuple) and len(peer) >= 2:  # nothing on a simulated network
             self.session.address, self.session.port = str(peer[0]), int(peer[1])
-            encrypted = connection.transport.get_extra_info("ssl_object") is not None
-            self.session.secure = encrypted or ip_address(self.session.address).is_loopback
+            context = connection.transport.get_extra_info("sslcontext")
+            self.session.secure = context is not None or ip_address(self.session.address).is_loopback
+            self.session.end_point = context.end_point if isinstance(context, ServerContext) else None
         self._framing: Framing = Legacy(nas, self.session) if legacy else JsonRpc()
 
     async def run(self) -> None:
@@ -156,7 +163,7 @@ class Connection:
         self._open = False
         transport = self._socket.transport
         kernel_socket = transport.get_extra_info("socket")
-        if kernel_socket is not None:  # absent on simulated networks
+        if kernel_socket is not None and kernel_socket.fileno() >= 0:  # absent on simulated networks
             kernel_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
 
@@ -190,7 +197,11 @@ class Connection:
             params: as in JSON-RPC.
         """
         if self._open:
-            self._write(self._framing.notification(method, params))
+            frame = self._framing.notification(method, params)
+            if self._nas.shape_event is None:
+                self._write(frame)
+            else:
+                self._nas.shape_event(self, frame, self._write)
 
     def _receive(self, message: str | bytes) -> Goodbye | None:
         if isinstance(message, bytes):
@@ -235,6 +246,7 @@ class Connection:
     async def _answer(self, request: Request) -> None:
         framing, session = self._framing, self.session
         send: Callable[[bytes, Callable[[bytes], None]], None] | None = None
+        reply: bytes | Pieces
         try:
             result = await self._perform(request)
             if result is NO_REPLY:
@@ -243,7 +255,7 @@ class Connection:
                 send, result = result.send, result.outcome
                 if isinstance(result, ApiError):
                     raise result
-            reply = framing.result(request, result)
+            reply = result if isinstance(result, Pieces) else framing.result(request, result)
         except ApiError as error:
             reply = framing.refusal(request, error, py_exceptions=session.py_exceptions)
         except Exception as error:
@@ -251,6 +263,12 @@ class Connection:
             reply = framing.refusal(request, Unexpected(error), py_exceptions=session.py_exceptions)
         if not request.wants_reply:
             return
+        if isinstance(reply, Pieces):
+            reply.put_into(partial(framing.result, request))
+            if send is None:
+                await self._write_in_frames(reply)
+                return
+            reply = reply.whole()
         if send is None:
             self._write(reply)
         else:
@@ -266,8 +284,44 @@ class Connection:
 
         return await nas.intercept(Call(request.method, request.params, request.id, session, self), proceed)
 
+    async def _write_in_frames(self, message: Pieces) -> None:
+        """Write one message in frames, each once the peer has read enough; what else there is to say comes after it."""
+        async with self._one_long_message:
+            self._behind = []
+            try:
+                self._socket.protocol.send_text(message.take(), fin=message.size_bytes == 0)
+                self._socket.send_data()
+                while self._open and message.size_bytes:
+                    await asyncio.sleep(0)  # it is written at the end of a turn
+                    await self._socket.drain()
+                    self._socket.protocol.send_continuation(message.take(), fin=message.size_bytes == 0)
+                    self._socket.send_data()
+            except (InvalidState, OSError):  # as in _write
+                self._open = False
+            finally:
+                behind, self._behind, self._behind_bytes = self._behind, None, 0
+                self._open = self._open and message.size_bytes == 0  # nothing can follow half a message
+                for payload in behind:
+                    self._write(payload)
+
+    @property
+    def is_in_long_message(self) -> bool:
+        """Whether part of a message has been written, and the rest waits for the peer."""
+        return self._behind is not None
+
+    def _put_behind(self, behind: list[bytes], payload: bytes) -> None:
+        behind.append(payload)
+        self._behind_bytes += len(payload)
+        if self._behind_bytes > MAX_UNSENT_BYTES:
+            peer = self.session.address
+            logger.warning("%s does not read: cut off with more than %d bytes unsent", peer, MAX_UNSENT_BYTES)
+            self.abort()
+
     def _write(self, payload: bytes) -> None:
         if not self._open:
+            return
+        if self._behind is not None:
+            self._put_behind(self._behind, payload)
             return
         try:  # not the library's send(), which waits for the peer: what waits for it is bounded in Socket
             self._socket.protocol.send_text(payload)

@@ -1,5 +1,6 @@
 """What a handler gets to work with: one `Ctx` per call."""
 
+import asyncio
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,10 +24,13 @@ class Ctx:
         request_id: the JSON-RPC id, or None.
     """
 
-    __slots__ = ("_actions", "_events", "db", "nas", "request_id", "session")
+    __slots__ = ("_actions", "_events", "_rehearsal", "db", "nas", "request_id", "session")
 
-    def __init__(self, nas: "Nas", session: "Session | None" = None, request_id: Any = None) -> None:
+    def __init__(
+        self, nas: "Nas", session: "Session | None" = None, request_id: Any = None, *, rehearsal: bool = False
+    ) -> None:
         self.nas = nas
+        self._rehearsal = rehearsal
         self.db: Store = nas.db
         self.session = session
         self.request_id = request_id
@@ -62,6 +66,8 @@ class Ctx:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """For async handlers: one transaction without an await in it; then the events leave."""
+        if self.nas.crashed:
+            raise asyncio.CancelledError("the NAS has crashed")
         try:
             with self.db.transaction():
                 yield
@@ -71,9 +77,13 @@ class Ctx:
         self.flush()
 
     def keep(self) -> None:
-        """In a plain handler: commit what has been changed so far, whatever becomes of the rest, and announce it."""
-        self.db.commit()
-        self.flush()
+        """In a plain handler: commit what has been changed so far, whatever becomes of the rest, and announce it.
+
+        In a rehearsal nothing is kept.
+        """
+        if not self._rehearsal:
+            self.db.commit()
+            self.flush()
 
     def flush(self) -> None:
         """Send the collected events, and do what is to follow them."""

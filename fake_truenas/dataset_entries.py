@@ -1,5 +1,6 @@
 """Datasets as pool.dataset.query shows them. Only the properties asked for are built."""
 
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -10,7 +11,7 @@ import orjson
 from fake_truenas import space, zfs
 from fake_truenas.context import Ctx
 from fake_truenas.crud import Source
-from fake_truenas.errors import invalid
+from fake_truenas.errors import CallError, invalid
 from fake_truenas.plan import Column, Condition, prefix_range
 from fake_truenas.properties import (
     BY_ZFS_NAME,
@@ -27,11 +28,15 @@ from fake_truenas.properties import (
 )
 from fake_truenas.query import split_path
 from fake_truenas.snapshot_entries import snapshot_entries
+from fake_truenas.steps import AT_ONCE, CHUNK, Reader, Steps, complete
 from fake_truenas.store import Row, Store
 from fake_truenas.tables import INTERNAL_SQL
 
 Entry = dict[str, Any]
 Render = Callable[["Builder", Row], Object]
+
+MAX_NESTED = 100_000
+"""How many entries a few hundred others may have in `children`, at any depth."""
 
 
 class Builder:
@@ -58,18 +63,28 @@ class Builder:
         self._with_user_props = extra.get("retrieve_user_props", True) is not False
         self._count_snapshots = bool(extra.get("snapshots_count"))
         self._list_snapshots = list_snapshots if extra.get("snapshots") else None
-        self._chains: dict[int, list[Row]] = {above[-1]["pk"]: list(above)} if above else {}
+        self._chains: dict[int, list[Row]] = {row["pk"]: [*above[: place + 1]] for place, row in enumerate(above)}
         self._usable: dict[int, int] = {}
         self._left: dict[int, int] = {}
         self._inherited: dict[int | None, dict[str, Object]] = {}
         self._settings: dict[tuple[int | None, str, str], dict[str, Object]] = {}
         self._properties: dict[int, list[Row]] = {}
         self._childless: set[int] = set()
+        self._nested = self._since_pause = 0
 
-    def entries(self, rows: Sequence[Row]) -> list[Entry]:
-        """The entries of rows, in their order."""
+    def entries(self, rows: Sequence[Row]) -> Steps:
+        """The entries of rows, in their order; pauses are between what their children take.
+
+        Raises:
+            CallError: E2BIG, there are too many below them.
+        """
         self._read_ahead(rows)
-        return [self.entry(row) for row in rows]
+        entries = [self._bare(row) for row in rows]
+        if self._with_children:
+            for row, entry in zip(rows, entries, strict=True):
+                if row["pk"] not in self._childless and space.has_children(self._db, row["pk"]):
+                    yield from self._add_children(row, entry)
+        return entries
 
     def _read_ahead(self, rows: Sequence[Row]) -> None:
         """Read in one statement each what rows would read one by one: user properties, and which have children."""
@@ -94,24 +109,42 @@ class Builder:
 
     def entry(self, row: Row) -> Entry:
         """One entry, with its children unless they are not wanted."""
-        entry = self._bare(row)
-        if self._with_children:
-            self._add_children(row, entry)
+        entry: Entry = complete(self.entries([row]))[0]
         return entry
 
-    def _add_children(self, row: Row, entry: Entry) -> None:
-        pk = row["pk"]
-        if pk in self._childless or not self._db.value("select 1 from dataset where parent = ? limit 1", (pk,)):
-            return
-        below = self._db.rows(
-            "select * from dataset where name > ? and name < ? order by name", space.descendants_range(row["name"])
-        )
+    def new_entry(self, row: Row) -> Entry:
+        """The entry of a dataset that has just been made, and so has no children."""
+        return self._bare(row)
+
+    def _add_children(self, row: Row, entry: Entry) -> Steps:
+        bounds = space.descendants_range(row["name"])
+        reader = Reader(self._db, "*", "dataset", " where name > ? and name < ?", bounds, order="name", key="pk")
         built = {row["pk"]: entry}
-        for child in below:  # a parent's name sorts before its children's
-            if zfs.is_internal(child["name"]):
-                continue
-            built[child["pk"]] = self._bare(child)
-            built[child["parent"]]["children"].append(built[child["pk"]])
+        while True:
+            if self._since_pause >= AT_ONCE * CHUNK and reader.settle():
+                yield []
+                self._forget()
+            below = reader.read()
+            if not below:
+                break
+            self._since_pause += len(below)
+            self._nested += len(below)
+            if self._nested > MAX_NESTED:
+                text = f"More than {MAX_NESTED} datasets below {row['name']}: ask with `extra.retrieve_children` false"
+                raise CallError(text, errno.E2BIG)
+            self._read_ahead(below)
+            for child in below:  # a parent's name sorts before its children's
+                parent = built.get(child["parent"])  # None: moved, or gone, meanwhile
+                if parent is not None and not zfs.is_internal(child["name"]):
+                    built[child["pk"]] = self._bare(child)
+                    parent["children"].append(built[child["pk"]])
+        return []
+
+    def _forget(self) -> None:
+        """After a pause: what was remembered of ancestors and pools may have changed."""
+        self._since_pause = 0
+        for known in (self._chains, self._usable, self._left, self._inherited, self._settings):
+            known.clear()
 
     def _bare(self, row: Row) -> Entry:
         name, is_volume = row["name"], row["type"] == "VOLUME"
@@ -298,6 +331,12 @@ _SNAPSHOT_KEYS = ("pool", "name", "type", "snapshot_name", "dataset", "id", "cre
 
 def dataset_entries(ctx: Ctx, rows: Sequence[Row], extra: Mapping[str, Any]) -> list[Entry]:
     """The entries of rows of table `dataset`."""
+    entries: list[Entry] = complete(dataset_steps(ctx, rows, extra))
+    return entries
+
+
+def dataset_steps(ctx: Ctx, rows: Sequence[Row], extra: Mapping[str, Any]) -> Steps:
+    """The same in steps."""
     if not extra.get("snapshots"):
         return Builder(ctx.db, extra).entries(rows)
     properties = names_in(extra, "snapshots_properties", [])
@@ -332,6 +371,7 @@ DATASETS = Source(
     table="dataset",
     columns={"id": Column("name"), "name": Column("name"), "pool": Column("pool_name"), "type": Column("type")},
     entries=dataset_entries,
+    steps=dataset_steps,
     special=_special,
 )
 

@@ -87,7 +87,9 @@ def busy_names(ctx: Ctx, rows: Sequence[Row]) -> frozenset[str]:
     return frozenset(row["name"] for row in rows if any(hook.busy(ctx, row["name"]) for hook in ctx.nas.hooks))
 
 
-def destroy(ctx: Ctx, top: Row, *, recursive: bool, in_use: frozenset[str] = frozenset()) -> None:
+def destroy(
+    ctx: Ctx, top: Row, *, recursive: bool, family: Sequence[Row] = (), in_use: frozenset[str] = frozenset()
+) -> None:
     """Destroy a dataset, with everything below it if `recursive`. Refuses as zfs destroy (-r) of OpenZFS does.
 
     Of a pool's root only what is below it goes, and its snapshots. TrueNAS 26 takes clones elsewhere along, with all
@@ -97,7 +99,8 @@ def destroy(ctx: Ctx, top: Row, *, recursive: bool, in_use: frozenset[str] = fro
         ctx: the call.
         top: the dataset's row.
         recursive: whether children and snapshots go too.
-        in_use: names of datasets that are busy although nothing shows it any more.
+        family: the tree from the dataset down, if the caller has it.
+        in_use: which of these are busy, although nothing shows it any more.
 
     Raises:
         CallError: EFAULT for snapshots, dependent clones or a pool; EBUSY if something uses it or holds a snapshot.
@@ -106,7 +109,8 @@ def destroy(ctx: Ctx, top: Row, *, recursive: bool, in_use: frozenset[str] = fro
     _refuse_root(ctx, top, recursive=recursive)
     kind = "volume" if top["type"] == "VOLUME" else "filesystem"
     failed = f"Failed to delete dataset: cannot destroy '{top['name']}'"
-    family = tree(ctx.db, top)
+    looked_at = {row["pk"] for row in family}
+    family = family or tree(ctx.db, top)
     if len(family) > 1 and not recursive:
         raise CallError(f"{failed}: {kind} has children", ENOTEMPTY)
     doomed, snapshots = _with_clones(ctx, family) if takes_clones else (family, _snapshots(ctx, family))
@@ -116,7 +120,7 @@ def destroy(ctx: Ctx, top: Row, *, recursive: bool, in_use: frozenset[str] = fro
     gone = [row for row in doomed if row["parent"] is not None]
     if not takes_clones:
         _refuse_dependents(ctx, gone, snapshots, f"{failed}: {kind}")
-    _refuse_busy(ctx, top, gone, in_use)
+    _refuse_busy(top, gone, in_use | busy_names(ctx, [row for row in gone if row["pk"] not in looked_at]))
     _remove(ctx, gone, snapshots)
     if len(gone) < len(doomed):
         space.change(ctx.db, top["pk"], checked=False, snaps=-top["snaps"])
@@ -182,8 +186,7 @@ def _refuse_dependents(ctx: Ctx, doomed: Sequence[Row], snapshots: Sequence[Row]
             )
 
 
-def _refuse_busy(ctx: Ctx, top: Row, doomed: Sequence[Row], in_use: frozenset[str]) -> None:
-    busy = in_use | busy_names(ctx, doomed)
+def _refuse_busy(top: Row, doomed: Sequence[Row], busy: frozenset[str]) -> None:
     for row in doomed:
         if row["name"] not in busy:
             continue
@@ -201,9 +204,9 @@ def _remove(ctx: Ctx, doomed: Sequence[Row], snapshots: Sequence[Row]) -> None:
         for hook in ctx.nas.hooks:
             hook.snapshot_deleted(ctx, snapshot["dataset"], snapshot["pk"])
     # Clones inside of what goes must not keep its snapshots.
-    db.run_many(
-        "update dataset set origin = null where pk = ? and origin is not null", [(row["pk"],) for row in doomed]
-    )
+    clones = [(row["pk"],) for row in doomed if row["origin"] is not None]
+    if clones:
+        db.run_many("update dataset set origin = null where pk = ?", clones)
     if snapshots:
         db.run_many("delete from snapshot where pk = ?", [(snapshot["pk"],) for snapshot in snapshots])
     for row in reversed(doomed):

@@ -4,7 +4,7 @@ Source: TrueNAS API 25.10, core.get_methods.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from types import UnionType
 from typing import Any, Final, Protocol, get_args, get_origin, runtime_checkable
 
@@ -180,6 +180,8 @@ def _object(declared: Obj) -> Schema:
 def _result(handler: Callable[..., Any]) -> Schema:
     """The schema of what a handler returns, from its annotation."""
     returned = getattr(handler, "__annotations__", {}).get("return", Any)
+    if get_origin(returned) is Generator:  # an answer in steps
+        returned = get_args(returned)[2]
     if get_origin(returned) is UnionType:
         return {"anyOf": [_result_type(one) for one in get_args(returned)]}
     return _result_type(returned)

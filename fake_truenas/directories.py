@@ -139,6 +139,18 @@ def find(ctx: Ctx, path: str) -> Directory | None:
     return at(ctx, dataset, name[len(dataset["name"]) + 1 :])
 
 
+def is_in_the_way(ctx: Ctx, name: str, above: Sequence[Row]) -> bool:
+    """Whether there is a directory or file at the mount point that a new dataset would have.
+
+    Args:
+        ctx: the call.
+        name: of the dataset, valid and free.
+        above: the datasets from the pool's root down to its nearest ancestor.
+    """
+    holding = next(row for row in reversed(above) if row["type"] == "FILESYSTEM")
+    return at(ctx, holding, name[len(holding["name"]) + 1 :]) is not None
+
+
 def _holding(ctx: Ctx, name: str) -> Row | None:
     parts = name.split("/")
     names = ["/".join(parts[: count + 1]) for count in range(len(parts))]

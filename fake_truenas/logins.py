@@ -188,7 +188,8 @@ def _begin_scram(ctx: Ctx, text: str) -> scram.Exchange | None:
         return None
     if key.verifier is None:
         return None
-    return scram.Exchange(first, key.verifier, first.nonce + ctx.rng.randbytes(scram.NONCE_BYTES))
+    nonce = first.nonce + ctx.rng.randbytes(scram.NONCE_BYTES)
+    return scram.Exchange(first, key.verifier, nonce, session_of(ctx).end_point)
 
 
 def _scram_response(scram_type: str, rfc_str: str, info: Response | None) -> Response:

@@ -21,10 +21,12 @@ from fake_truenas.jobs import JobRun, Jobs
 from fake_truenas.latency import resolve
 from fake_truenas.methods import default_registry
 from fake_truenas.persona import persona
+from fake_truenas.pieces import MAX_ENTRIES, Answers, gather
 from fake_truenas.rate_limit import RateLimiter
 from fake_truenas.registry import DatasetHooks, Method, Registry
 from fake_truenas.roles import may_call
 from fake_truenas.session import Session
+from fake_truenas.steps import Unfinished, begin, complete
 from fake_truenas.store import Store
 
 if TYPE_CHECKING:
@@ -86,8 +88,20 @@ Intercept = Callable[[Call, Proceed], Awaitable[Any]]
 
 What it returns is the reply's result. It may wait before or after `await proceed()`, raise an ApiError without calling
 it (refused, no effect) or after it (refused, but the effect is there), return NO_REPLY or `Shaped`, or cut the
-connection. When the connection ends while it waits, it goes on to its end; only closing the NAS cancels it.
+connection. When the connection ends while it waits, it goes on to its end; only closing the NAS cancels it. A result of
+very many entries is `Pieces` of JSON.
 """
+
+
+ShapeEvent = Callable[["Connection", bytes, Callable[[bytes], None]], None]
+"""The hook for faults of notifications: gets each encoded one and the function that writes a text frame."""
+
+_SESSION_NAMESPACES: Final = ("auth.", "core.")
+
+
+def can_rehearse(method: Method) -> bool:
+    """Whether a rollback undoes all of the method's effect: it neither waits nor is a job, nor changes a session."""
+    return not method.is_async and not method.name.startswith(_SESSION_NAMESPACES)
 
 
 class Nas:
@@ -120,9 +134,11 @@ class Nas:
         self.rng = rng
         self.clock = clock
         self.intercept = intercept
+        self.shape_event: ShapeEvent | None = None
         self.persona = persona(config.version)
         self.registry = (registry or default_registry()).serving(self.persona)
         self.hooks: list[DatasetHooks] = self.registry.hooks
+        self.crashed = False
         self.boot_id = self.new_uuid()
         self.started_at = clock()
         self.events = Events()
@@ -132,6 +148,7 @@ class Nas:
         self.accounts = config.make_accounts()
         self.level = LEVELS[config.authenticator_level]
         self.servers: list[Server] = []
+        self._answers = Answers()
         self._latency = resolve(config.latency, self.registry.methods)
         self._rate_limiter = RateLimiter(config.rate_limit) if config.rate_limit is not None else None
         all_tables = [tables.TABLES, api_keys.TABLES, *self.registry.tables]
@@ -166,7 +183,11 @@ class Nas:
         self.db.close()
 
     def crash(self) -> Store:
-        """End without a goodbye: jobs and sessions are gone; gives what was committed, for the NAS that comes next."""
+        """End without a goodbye: jobs and sessions are gone; gives what was committed, for the NAS that comes next.
+
+        A call that still runs is cancelled before it changes anything.
+        """
+        self.crashed = True
         self.jobs.close()
         self.db.rollback()
         return self.db
@@ -229,7 +250,8 @@ class Nas:
     async def apply(self, session: Session, name: str, params: list[Any], request_id: Any = None) -> Any:
         """Run one call of a session: authorise, validate, apply and commit.
 
-        Gives the result; for a job its id, or its result where the session has switched legacy_jobs off.
+        Gives the result, that of very many entries as `Pieces` of JSON; for a job its id, or its result where the
+        session has switched legacy_jobs off.
 
         Raises:
             ApiError: refused, nothing was changed (a failed job may have changed something).
@@ -239,6 +261,8 @@ class Nas:
             await self._limit_rate(self._rate_limiter, session, name)
         job, result = await self._perform(method, Ctx(self, session, request_id), params)
         if job is None:
+            if isinstance(result, Unfinished):
+                return await self._answers.encode(result, lambda: session.connection is not None and not self.crashed)
             return result
         return job.id if session.legacy_jobs or session.legacy_protocol else await job.outcome()
 
@@ -246,9 +270,10 @@ class Nas:
         """One call of a session from inside another; gives the job, which goes on, or None and the call's result.
 
         Raises:
-            ApiError: refused.
+            ApiError: refused; E2BIG, the result is a list of more than `MAX_ENTRIES`.
         """
-        return await self._perform(self._admit(session, name), Ctx(self, session), params)
+        job, result = await self._perform(self._admit(session, name), Ctx(self, session), params)
+        return job, await gather(result, MAX_ENTRIES) if isinstance(result, Unfinished) else result
 
     async def _perform(self, method: Method, ctx: Ctx, params: list[Any]) -> tuple[JobRun | None, Any]:
         args = method.validate(params)
@@ -262,14 +287,14 @@ class Nas:
 
         Raises:
             ApiError: it would be refused.
-            TypeError: the method waits or is a job, so that its effect cannot be undone.
+            TypeError: its effect could not be undone, see `can_rehearse`.
         """
         method = self._admit(session, name)
-        if method.is_async:
-            raise TypeError(f"{name} cannot be rehearsed: it may wait")
-        ctx = Ctx(self, session)
+        if not can_rehearse(method):
+            raise TypeError(f"{name} cannot be rehearsed: it may wait, or changes what is not in the store")
+        ctx = Ctx(self, session, rehearsal=True)
         try:
-            return method.handler(ctx, *method.validate(params))
+            return complete(method.handler(ctx, *method.validate(params)))
         finally:
             self.db.rollback()
             ctx.discard()
@@ -280,7 +305,9 @@ class Nas:
         Raises:
             ApiError: refused, or the job failed.
         """
-        job, result = await self.apply_inner(self._inside, name, list(params))
+        job, result = await self._perform(self._admit(self._inside, name), Ctx(self, self._inside), list(params))
+        if isinstance(result, Unfinished):
+            return await gather(result)
         return result if job is None else await job.outcome()
 
     def call_direct(self, name: str, *params: Any) -> Any:
@@ -292,7 +319,8 @@ class Nas:
         method = self._admit(self._inside, name)
         if method.is_async:
             raise TypeError(f"{name} may wait: use await nas.call({name!r}, ...)")
-        return self._run(method, Ctx(self, self._inside), method.validate(params))
+        result = self._run(method, Ctx(self, self._inside), method.validate(params))
+        return result.complete() if isinstance(result, Unfinished) else result
 
     async def take_time(self, method: Method) -> None:
         """Wait as long as this call of the method takes, by `NasConfig.latency`."""
@@ -325,8 +353,10 @@ class Nas:
             raise CallError("Rate Limit Exceeded", errno.EBUSY)
 
     def _run(self, method: Method, ctx: Ctx, args: list[Any]) -> Any:
+        if self.crashed:
+            raise asyncio.CancelledError(f"{method.name}: the NAS has crashed")
         try:
-            result = method.handler(ctx, *args)
+            result = begin(method.handler(ctx, *args))
         except BaseException:
             self.db.rollback()
             raise

@@ -30,7 +30,7 @@ class LogLevel(StrEnum):
 
 
 Listen = Annotated[str, typer.Option(help="Address and port; port 0 takes a free one.")]
-Pools = Annotated[list[str] | None, typer.Option(help="Pool as NAME:SIZE; may be repeated.  [default: tank:1TiB]")]
+Pools = Annotated[list[str] | None, typer.Option(help="Pool as NAME:SIZE; may be repeated.", show_default="tank:1TiB")]
 ApiKey = Annotated[
     str, typer.Option(envvar="FAKE_TRUENAS_API_KEY", help="The key that may log in; made up and printed if absent.")
 ]
@@ -39,8 +39,8 @@ Roles = Annotated[
     list[str] | None,
     typer.Option(
         "--role",
-        help="NAME=ROLE,ROLE that a user has, such as READONLY_ADMIN; the key's user is truenas_admin; may be repeated."
-        "  [default: FULL_ADMIN]",
+        help="NAME=ROLE,ROLE that a user has, such as READONLY_ADMIN; the key's is truenas_admin; may be repeated.",
+        show_default="FULL_ADMIN",
     ),
 ]
 OtpSecret = Annotated[
@@ -67,8 +67,8 @@ RateLimited = Annotated[
 IdleTimeout = Annotated[
     float | None,
     typer.Option(
-        help="Seconds without a byte from the server until a connection is cut; 0 never cuts."
-        "  [default: 60, from 26.0 on 3600]"
+        help="Seconds without a byte from the server until a connection is cut; 0 never cuts.",
+        show_default="60, from 26.0 on 3600",
     ),
 ]
 TlsCertificate = Annotated[
@@ -84,7 +84,7 @@ TlsSelfSigned = Annotated[
 ]
 Allow = Annotated[
     list[str] | None,
-    typer.Option(help="Address or network that clients may come from; may be repeated.  [default: everywhere]"),
+    typer.Option(help="Address or network that clients may come from; may be repeated.", show_default="everywhere"),
 ]
 Latency = Annotated[
     list[str] | None,

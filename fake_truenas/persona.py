@@ -1,10 +1,8 @@
 """Which TrueNAS the fake is: what differs between the releases 24.10, 25.04, 25.10 and 26.0. Pure.
 
 A release train is its first two numbers, such as "25.10"; a version is one release of it, such as "25.10.5". Methods
-say with
-`since` and `until` in which trains they are there (`fake_truenas.registry`); what else differs is a member of
-`Persona`, read as
-`ctx.nas.persona`.
+say with `since` and `until` in which trains they are there (`fake_truenas.registry`); what else differs is a member of
+`Persona`, read as `ctx.nas.persona`.
 """
 
 import re

@@ -1,8 +1,7 @@
 """Query filters and options evaluated on plain dicts. Pure.
 
 A filter list is a conjunction of `[field, op, value]` and `["OR", [branch, ...]]`; fields are dotted paths with `*`
-for any element
-and backslash-dot for a dot inside of a key. Source: TrueNAS API 25.10, query methods.
+for any element and backslash-dot for a dot inside of a key. Source: TrueNAS API 25.10, query methods.
 """
 
 import errno

@@ -15,8 +15,8 @@ found by itself; what it puts into its module-level tuple `namespaces` is served
 Three kinds of handler, told apart by their form:
 
 * `def` handlers run inside one transaction: committed when they return, rolled back when they raise. They cannot
-  wait. This is the
-  usual kind. Events that they emit leave after the commit.
+  wait. This is the usual kind. Events that they emit leave after the commit. One whose answer can take long to make
+  returns it in steps (`fake_truenas.steps`), which only read.
 * `async def` handlers run outside of a transaction and may wait; they change state in `with ctx.transaction():`
   blocks only.
 * `async def` handlers declared with `job=Job(...)` get `(ctx, job, *args)` and run as jobs (`fake_truenas.jobs`).

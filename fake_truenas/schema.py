@@ -14,12 +14,9 @@ A method declares its positional parameters as `Field`s:
 `Obj.patch()` is the same object for an update: every field optional, and no defaults filled in.
 
 Types compile once into closures `check(value, problems) -> value`, so that a call walks no declaration. Validation is
-as
-strict as the real server's: unknown keys are refused, "1" is not an integer, 1 is not a boolean, a plain string has
-at most 1024
-characters. All problems of a call are collected into one `ValidationErrors`. Defaults are shared between calls:
-handlers
-must not change a list or dict that they were given.
+as strict as the real server's: unknown keys are refused, "1" is not an integer, 1 is not a boolean, a plain string has
+at most 1024 characters. All problems of a call are collected into one `ValidationErrors`. Defaults are shared between
+calls: handlers must not change a list or dict that they were given.
 """
 
 import re

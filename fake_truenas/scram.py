@@ -3,6 +3,8 @@
 The password is the part of the key after its id; the user name in the first message is `<name>:<id of the key>`.
 TrueNAS departs from the RFC in one place: the server's nonce is appended to the client's 32 bytes, and the sum is
 encoded, so its text does not begin with the client's text.
+
+Over TLS a client can bind the login to the server's certificate (`fake_truenas.channel_binding`).
 """
 
 import base64
@@ -11,6 +13,8 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass, field
+
+from fake_truenas import channel_binding
 
 ITERATIONS = 50_000
 """As few as TrueNAS's clients accept; a real server takes 500,000."""
@@ -55,11 +59,19 @@ class ClientFirst:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A login between the server's first message and the client's last one."""
+    """A login between the server's first message and the client's last one.
+
+    Attributes:
+        first: the client's first message.
+        verifier: of the key that it names.
+        nonce: the client's and the server's.
+        end_point: what the connection can be bound to; None if it is not over TLS.
+    """
 
     first: ClientFirst
     verifier: Verifier
     nonce: bytes = field(repr=False)
+    end_point: bytes | None = None
 
     @property
     def server_first(self) -> str:
@@ -74,7 +86,7 @@ class Exchange:
             ScramError: not such a message, or the client does not have the key.
         """
         parts = _attributes(text, "c", "r", "p")
-        if _bytes(parts["c"]) != self.first.header.encode() or _bytes(parts["r"]) != self.nonce:
+        if _bytes(parts["c"]) != self._channel() or _bytes(parts["r"]) != self.nonce:
             raise ScramError("the client's last message does not belong to this exchange")
         proof = _bytes(parts["p"])
         if len(proof) != _PROOF_BYTES:
@@ -85,6 +97,17 @@ class Exchange:
         if not hmac.compare_digest(hashlib.sha512(client_key).digest(), self.verifier.stored_key):
             raise ScramError("the proof is wrong")
         return f"v={base64.b64encode(hmac.digest(self.verifier.server_key, message, 'sha512')).decode()}"
+
+    def _channel(self) -> bytes:
+        """What the client's last message must say of the channel: its header again, and what it binds the login to."""
+        header, end_point = self.first.header.encode(), self.end_point
+        if header.startswith(b"p="):
+            if self.first.header != f"p={channel_binding.NAME},," or end_point is None:
+                raise ScramError("the connection does not have the channel binding that the client wants")
+            return header + end_point
+        if header == b"y,," and end_point is not None:  # somebody in between hides it: RFC 5802, section 6
+            raise ScramError("the client takes it that the server has no channel binding, and it has")
+        return header
 
 
 def client_key(material: str, salt: bytes, iterations: int = ITERATIONS) -> bytes:
@@ -103,13 +126,11 @@ def parse_client_first(text: str) -> ClientFirst:
     """Read a client's first message, such as `n,,n=user:10,r=...`.
 
     Raises:
-        ScramError: not such a message, or it asks for what there is not: channel binding, acting for another user.
+        ScramError: not such a message, or it asks for what there is not: acting for another user.
     """
-    match = re.fullmatch(r"([ny],,)(n=[^,]+,r=[^,]+)", text)
+    match = re.fullmatch(r"((?:[ny]|p=[A-Za-z0-9.-]+),,)(n=[^,]+,r=[^,]+)", text)
     if match is None:
-        raise ScramError(
-            "the client's first message is not n,,n=<user>:<key id>,r=<nonce>; there is no channel binding"
-        )
+        raise ScramError("the client's first message is not n,,n=<user>:<key id>,r=<nonce>, with n, y or p=<binding>")
     parts = _attributes(match[2], "n", "r")
     if re.search(r"=(?!2C|3D)", parts["n"]):
         raise ScramError("the user name is not valid: , and = are written =2C and =3D")

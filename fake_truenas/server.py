@@ -96,6 +96,12 @@ class Server:
         for connection in list(self._connections):
             connection.close_soon(code)
 
+    def kill(self) -> None:
+        """End all connections with a reset and cancel their calls, as kill -9 does."""
+        for connection in list(self._connections):
+            connection.cancel_calls()
+            connection.abort()
+
     async def drop_connections(self, code: int | None = None) -> None:
         """End all connections: abruptly like a TCP reset, or with a close code."""
         connections = list(self._connections)

@@ -22,14 +22,16 @@ class Session:
         attempt: a login that waits for its next message.
         login_at: when the first login since the last logout was, in seconds since the epoch.
         secure: nobody can listen: over TLS, from the loopback, or not over a network at all.
+        end_point: what a login over this connection's TLS can be bound to; None without TLS.
         legacy_jobs: job methods answer with the job's id instead of its result.
         legacy_protocol: came in by `/websocket`, where they do whatever `legacy_jobs` says.
         subscriptions: event name by subscription id.
     """
 
     __slots__ = (
-        "address", "attempt", "connection", "created_at", "credentials", "id", "legacy_jobs", "legacy_protocol",
-        "login_at", "port", "private_methods", "py_exceptions", "secure", "subscriptions", "username",
+        "address", "attempt", "connection", "created_at", "credentials", "end_point", "id", "legacy_jobs",
+        "legacy_protocol", "login_at", "port", "private_methods", "py_exceptions", "secure", "subscriptions",
+        "username",
     )  # fmt: skip
 
     def __init__(self, session_id: str, connection: "Connection | None" = None, created_at: float = 0.0) -> None:
@@ -39,6 +41,7 @@ class Session:
         self.address: str | None = None
         self.port: int | None = None
         self.secure = True
+        self.end_point: bytes | None = None
         self.username: str | None = None
         self.credentials: Credentials | None = None
         self.attempt: OtpAttempt | Exchange | None = None

@@ -14,6 +14,7 @@ from fake_truenas.errors import CallError, does_not_exist, invalid
 from fake_truenas.plan import Column, Condition
 from fake_truenas.query import MAX_DEPTH, split_path
 from fake_truenas.snapshot_tasks import enabled_tasks, retention
+from fake_truenas.steps import Steps, through
 from fake_truenas.store import Row, Store
 from fake_truenas.zfs import human_size
 from fake_truenas.zfs_values import snapshot_values
@@ -211,7 +212,7 @@ _NAMES_ONLY = replace(
 """The real system's short cut for listing and counting names: nothing but them is read."""
 
 
-def query_snapshots(ctx: Ctx, filters: Sequence[Any], options: Mapping[str, Any]) -> Any:
+def query_snapshots(ctx: Ctx, filters: Sequence[Any], options: Mapping[str, Any]) -> Steps:
     """Answer pool.snapshot.query. `select` picks members of the entry only: paths into them give nothing.
 
     Raises:
@@ -222,18 +223,19 @@ def query_snapshots(ctx: Ctx, filters: Sequence[Any], options: Mapping[str, Any]
     fields = _filtered_fields(filters)
     select = options["select"]
     if (select == ["name"] or options["count"]) and fields <= _FAST_FIELDS:
-        return run_query(ctx, _NAMES_ONLY, filters, options)
+        return (yield from run_query(ctx, _NAMES_ONLY, filters, options))
     bare = ctx.nas.persona.snapshot_update_is_ignored
     if options["extra"].get("retention") and not bare and "id" not in fields and not options["limit"]:
         raise CallError("`id` or `limit` is required if `retention` is requested", 22)
     # From 26.0 on no entry has the user properties that the index knows.
-    result = run_query(ctx, replace(SNAPSHOTS, special=None) if bare else SNAPSHOTS, filters, {**options, "select": []})
+    source = replace(SNAPSHOTS, special=None) if bare else SNAPSHOTS
+    steps = run_query(ctx, source, filters, {**options, "select": []})
     if not select or options["count"]:
-        return result
+        return (yield from steps)
     wanted = frozenset(one for one in select if isinstance(one, str))
-    if isinstance(result, dict):
-        return _only(result, wanted)
-    return [_only(entry, wanted) for entry in result]
+    if options["get"]:
+        return _only((yield from steps), wanted)
+    return (yield from through(steps, lambda part: [_only(entry, wanted) for entry in part]))
 
 
 def _only(entry: Entry, names: frozenset[str]) -> Entry:

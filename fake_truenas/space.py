@@ -12,6 +12,10 @@ from fake_truenas import zfs
 from fake_truenas.store import Row, Store
 
 _USAGE = ("referenced", "head", "uniq", "snaps", "child", "quota", "refquota", "reservation", "refreservation")
+_REPLACE = (
+    "insert into dataset_property (dataset, key, value, source) values (?, ?, ?, ?)"
+    " on conflict do update set value = excluded.value, source = excluded.source"
+)
 
 
 def find(db: Store, name: str) -> Row | None:
@@ -142,28 +146,6 @@ def move(db: Store, row: Row, parent: Row) -> None:
     move_charge(db, charged, parent["pk"])
 
 
-def add_referenced(db: Store, pk: int, delta_bytes: int, *, snapshot_bytes: int = 0) -> None:
-    """Account for written or trimmed blocks of a dataset.
-
-    Args:
-        db: the store.
-        pk: row id of the dataset.
-        delta_bytes: blocks mapped for the first time (positive) or trimmed (negative).
-        snapshot_bytes: blocks rewritten or trimmed while the newest snapshot still holds their old content.
-
-    Raises:
-        OutOfSpaceError: it does not fit; nothing was changed.
-    """
-    row = by_pk(db, pk)
-    uniq = delta_bytes if delta_bytes > 0 else -min(-delta_bytes, row["uniq"])
-    newest = db.value("select pk from snapshot where dataset = ? order by createtxg desc, pk desc limit 1", (pk,))
-    if newest is None or not snapshot_bytes:
-        change(db, pk, referenced=delta_bytes, head=delta_bytes, uniq=uniq)
-        return
-    change(db, pk, referenced=delta_bytes, head=delta_bytes, uniq=uniq + snapshot_bytes, snaps=snapshot_bytes)
-    db.run("update snapshot set uniq = uniq + ? where pk = ?", (snapshot_bytes, newest))
-
-
 def inherit_all(db: Store, pk: int, parent_pk: int) -> None:
     """Give a new dataset the user properties in force at its parent."""
     db.run(
@@ -175,9 +157,9 @@ def inherit_all(db: Store, pk: int, parent_pk: int) -> None:
 
 def set_first_properties(db: Store, pk: int, properties: Mapping[str, str | None]) -> None:
     """Set the user properties of a new dataset, which has nothing below it; None leaves what is inherited."""
-    for key, value in properties.items():
-        if value is not None:
-            _replace(db, pk, key, value, pk)
+    given = [(pk, key, value, pk) for key, value in properties.items() if value is not None]
+    if given:
+        db.run_many(_REPLACE, given)
 
 
 def set_property(db: Store, pk: int, name: str, key: str, value: str) -> None:
@@ -224,11 +206,7 @@ def reinherit(db: Store, name: str, parent_pk: int) -> None:
 
 
 def _replace(db: Store, pk: int, key: str, value: str, source: int) -> None:
-    db.run(
-        "insert into dataset_property (dataset, key, value, source) values (?, ?, ?, ?)"
-        " on conflict do update set value = excluded.value, source = excluded.source",
-        (pk, key, value, source),
-    )
+    db.run(_REPLACE, (pk, key, value, source))
 
 
 def _replace_below(db: Store, name: str, key: str, inherited: tuple[str, int] | None) -> None:

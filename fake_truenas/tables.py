@@ -1,15 +1,12 @@
 """The tables of pools, datasets and snapshots. Sizes are bytes, times seconds since the epoch.
 
 `dataset`: `referenced` is what the dataset shows, `head` what it would free, `uniq` what neither a snapshot nor an
-origin shares,
-`snaps` what only snapshots hold, `child` what the children charge. `local` is a JSON object of the inheritable native
-properties
-set here.
+origin shares, `snaps` what only snapshots hold, `child` what the children charge. `local` is a JSON object of the
+inheritable native properties set here.
 
 `dataset_property` holds the user properties in force, inherited ones too, each with the dataset that set it: so that
-looking for a value
-is one index lookup. `snapshot_property` holds a snapshot's own ones. `dataset_quota` holds what users and groups may
-store in a file system, by kind (USER, USEROBJ, GROUP, GROUPOBJ) and id.
+looking for a value is one index lookup. `snapshot_property` holds a snapshot's own ones. `dataset_quota` holds what
+users and groups may store in a file system, by kind (USER, USEROBJ, GROUP, GROUPOBJ) and id.
 """
 
 from fake_truenas.zfs import INTERNAL_MARKS

@@ -5,12 +5,26 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
+from fake_truenas.channel_binding import tls_server_end_point
+
+_BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+
 
 class TlsError(ValueError):
     """TLS cannot be served so; says which file is wrong, or what is missing."""
 
 
-def from_files(certificate: Path, key: Path) -> ssl.SSLContext:
+class ServerContext(ssl.SSLContext):
+    """A context that knows what logins over it can be bound to; any other one serves TLS too, without that.
+
+    Attributes:
+        end_point: the channel binding of its certificate, or None if that has none.
+    """
+
+    end_point: bytes | None = None
+
+
+def from_files(certificate: Path, key: Path) -> ServerContext:
     """What `Nas.serve` takes, from PEM files: the certificate (with its chain) and its key, not encrypted.
 
     Raises:
@@ -21,7 +35,7 @@ def from_files(certificate: Path, key: Path) -> ssl.SSLContext:
             path.read_bytes()
         except OSError as error:
             raise TlsError(f"the TLS {what} {path} cannot be read: {error.strerror}") from None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(certificate, key, password=_refuse_passphrase)
     except ssl.SSLError as error:
@@ -29,10 +43,18 @@ def from_files(certificate: Path, key: Path) -> ssl.SSLContext:
             raise TlsError(f"the TLS key {key} does not belong to the certificate {certificate}") from None
         wanted = "two PEM files are needed, a certificate and its key"
         raise TlsError(f"{certificate} and {key}: {wanted} ({error.reason or error.args[-1]})") from None
+    context.end_point = _end_point(certificate.read_text(encoding="latin-1"))
     return context
 
 
-def self_signed(directory: Path | None, host: str, now: datetime) -> ssl.SSLContext:
+def _end_point(text: str) -> bytes | None:
+    """Of the first certificate, the one that is shown to clients; those behind it vouch for it."""
+    _, begin, rest = text.partition(_BEGIN)
+    first, end, _ = rest.partition(_END)
+    return tls_server_end_point(ssl.PEM_cert_to_DER_cert(f"{begin}{first}{end}\n")) if end else None
+
+
+def self_signed(directory: Path | None, host: str, now: datetime) -> ServerContext:
     """What `Nas.serve` takes, with a certificate of our own for `host`, localhost, 127.0.0.1 and ::1.
 
     Args:

@@ -1,13 +1,13 @@
 """ZFS's rules about names and space. Pure.
 
 Space follows OpenZFS: a dataset uses its own blocks, its snapshots' blocks, its children and what its refreservation
-holds back; its
-parent is charged that or its reservation, whichever is more. `Usage` is any mapping with the byte columns of table
-`dataset`.
+holds back; its parent is charged that or its reservation, whichever is more. `Usage` is any mapping with the byte
+columns of table `dataset`.
 """
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 MAX_NAME = 255
@@ -49,6 +49,7 @@ def name_problem(name: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=4096)  # clients use the same few over and over
 def property_problem(key: str) -> str | None:
     """Why ZFS refuses a user property's name, or None."""
     return None if ":" in key and _PROPERTY.fullmatch(key) else f"invalid property '{key}'"

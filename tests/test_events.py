@@ -30,6 +30,16 @@ def test_only_what_came_later_is_given_and_only_the_last_ones_are_kept() -> None
     assert history.last_seq == 5
 
 
+def test_of_many_only_the_first_are_given_from_wherever_one_begins() -> None:
+    history = make(limit=10)
+    for number in range(20):
+        history.add("ok", "nas", f"f{number}")
+    for since in range(22):
+        for limit in (None, 0, 1, 4, 50):
+            wanted = [seq for seq in range(11, 21) if seq > since][:limit]
+            assert [event.seq for event in history.since(since, limit)] == wanted
+
+
 def test_listeners_hear_each_event_until_they_stop() -> None:
     history = make()
     heard: list[Event] = []

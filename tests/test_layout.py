@@ -12,11 +12,21 @@ LONGEST_FUNCTION = 50
 
 # Modules without a test file of their own, each with the tests that run its every line.
 TESTED_ELSEWHERE: dict[str, str] = {
+    "csisim/control/controlled.py": "a protocol; tests/cluster/test_controlled.py has a driver that fits it",
+    "csisim/control/records.py": "records; tests/control/test_client.py reads each of them from a server",
+    "csisim/control/schemas.py": "shapes of requests; tests/control/test_rules_api.py and test_acts_api.py send all kinds",
+    "csisim/cluster/embedded_nas.py": "tests/features/test_processes.py crashes it and looks at what is left",
+    "csisim/cluster/injection.py": "every test in tests/features goes through it; test_rules.py has what it refuses",
+    "csisim/cluster/nas_faults.py": "tests/features/test_nas.py sees every fault from a raw websocket",
+    "csisim/cluster/nas_replies.py": "tests/features/test_nas.py reads replies that come twice, late or torn",
     "csisim/driver/config.py": "settings without behaviour beyond two derived names; every test of an RPC reads them",
     "csisim/driver/grpc_types.py": "type aliases",
     "csisim/faults/actions.py": "tests/faults/test_grammar.py reads and refuses every action",
     "csisim/faults/barriers.py": "tests/faults/test_plane.py waits at them",
     "csisim/faults/codes.py": "two tables; tests/faults/test_grammar.py reads rules with every entry",
+    "csisim/faults/host.py": "tests/features/test_host.py and test_processes.py break every part of a node's machine",
+    "csisim/faults/lane.py": "one direction of a link; tests/features/test_link.py sends bytes over both",
+    "csisim/faults/link.py": "tests/features/test_link.py looks at the bytes that arrive, and how connections end",
     "csisim/faults/matching.py": "one rule's part of a decision; tests/faults/test_plane.py asks the plane for all of them",
     "csisim/faults/model.py": "records and their text; tests/faults/test_grammar.py reads back whatever is printed",
     "csisim/driver/services.py": "puts the services together; every test of an RPC goes through it",

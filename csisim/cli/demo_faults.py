@@ -1,19 +1,21 @@
 """What the demo breaks on the way: the websocket, in the middle of calls, and an unmount.
 
-Both are put in from outside: through the NAS's own hook, and around one node's mounter. The driver knows of neither.
+Both are rules of the fault plane, as anybody could give them. The driver knows of neither.
 """
 
-import asyncio
-import errno
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from csisim.host import Mounter, NodeHost
+from csisim.cluster.injection import Injection as Injected
+from csisim.events import Event
+from csisim.faults.grammar import parse_rule
+from csisim.faults.model import quoted
+from csisim.sim.host import SimHost
 
 # More than the node service tries by itself within one call, so that a caller gets to see it.
 UNMOUNT_REFUSALS = 6
+_CROWD = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,94 +35,61 @@ class Injection:
     subject: str = ""
 
 
-@dataclass(slots=True)
-class LinkCutter:
-    """Cuts the NAS's connections abruptly, right after a change was made and before its answer leaves.
+class DemoFaults:
+    """Gives the rules, and notes from the history what became of them.
+
+    Args:
+        injected: the cluster's plane and history.
+        hosts: the machines, by node id.
 
     Attributes:
-        injections: where each cut is noted.
-        wanted: how many cuts are still to be made.
-        crowd: a cut waits until so many calls are running.
+        injections: what has happened, in order.
+        still_mounted: whether after each refused unmount the mount was there.
     """
 
-    injections: list[Injection]
-    wanted: int = 0
-    crowd: int = 3
-    _running: int = field(default=0, init=False)
-
-    def arm(self) -> None:
-        """Make one more cut at the next chance."""
-        self.wanted += 1
-
-    async def intercept(self, call: Any, proceed: Callable[[], Any]) -> Any:
-        """The NAS's hook; see `fake_truenas.Intercept`."""
-        self._running += 1
-        try:
-            result = await proceed()
-            if self.wanted and self._running >= self.crowd and _changes(call.method):
-                self.wanted -= 1
-                now_s = asyncio.get_running_loop().time()
-                self.injections.append(Injection("websocket cut", now_s, in_flight=self._running))
-                call.connection.abort()
-            elif self.wanted:
-                # Lets calls that have arrived start too: there is no middle of one call.
-                await asyncio.sleep(0)
-            return result
-        finally:
-            self._running -= 1
-
-
-def _changes(method: str) -> bool:
-    return method.endswith((".create", ".update", ".delete", ".clone"))
-
-
-class BusyMounter:
-    """Refuses to unmount one path a few times, as a kernel does while a process has a file open there.
-
-    Everything else goes to the mounter behind it.
-
-    Attributes:
-        busy_path: the path; "" for none.
-        refusals: how often it still refuses.
-        still_mounted: whether after each refusal the mount was there.
-    """
-
-    def __init__(self, mounter: Mounter, injections: list[Injection]) -> None:
-        self._mounter = mounter
-        self._injections = injections
-        self.busy_path = ""
-        self.subject = ""
-        self.refusals = 0
+    def __init__(self, injected: Injected, hosts: Mapping[str, SimHost]) -> None:
+        self.injections: list[Injection] = []
         self.still_mounted: list[bool] = []
+        self._plane = injected.plane
+        self._hosts = hosts
+        self._running: dict[str, None] = {}
+        self._busy: dict[str, tuple[str, str, str]] = {}
+        injected.history.listen(self._hear)
 
-    def keep_busy(self, path: str, subject: str) -> None:
-        """Refuse the next unmounts of this path."""
-        self.busy_path, self.subject, self.refusals = path, subject, UNMOUNT_REFUSALS
+    def cut_link(self, change: str) -> None:
+        """Cut the websocket after such a change, before its answer leaves, while others run.
 
-    async def umount(self, target: str) -> None:
-        """Refuse or pass on."""
-        if target == self.busy_path and self.refusals:
-            self.refusals -= 1
-            now_s = asyncio.get_running_loop().time()
-            self._injections.append(Injection("unmount refused (EBUSY)", now_s, subject=self.subject))
-            self.still_mounted.append(bool(await self._mounter.mounts(target)))
-            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), target)
-        await self._mounter.umount(target)
+        Args:
+            change: create, update or delete.
+        """
+        # Some calls are held up a little, so that they are there together.
+        self._plane.add(parse_rule(f"nas.*.{change}.request: +1 {_CROWD}*stall(20ms)"))
+        self._plane.add(parse_rule(f"nas.*.{change}.reply: +1 1*disconnect(rst)"))
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._mounter, name)
+    def keep_busy(self, node_id: str, path: str, subject: str) -> None:
+        """Refuse to unmount a path a few times, as a kernel does while a process has a file open there.
 
+        Args:
+            node_id: where.
+            path: what is not to be unmounted.
+            subject: the volume that is mounted there.
+        """
+        only = quoted(f"subject == {path!r}")
+        rule = parse_rule(f"mount.umount{{node={node_id}, when={only}}}: {UNMOUNT_REFUSALS}*error(EBUSY)")
+        self._busy[self._plane.add(rule).rule.name] = node_id, os.path.realpath(path), subject
 
-class BusyHosts:
-    """Wraps the hosts of a cluster; `mounters` has each node's."""
-
-    def __init__(self, injections: list[Injection]) -> None:
-        self.mounters: dict[str, BusyMounter] = {}
-        self._injections = injections
-
-    def __call__(self, node_id: str, host: NodeHost) -> NodeHost:
-        """The same host with a mounter that may refuse."""
-        mounter = BusyMounter(host.mounter, self._injections)
-        self.mounters[node_id] = mounter
-        # Whatever is not wrapped is delegated, which a type checker cannot see.
-        return replace(host, mounter=cast("Mounter", mounter))
+    def _hear(self, event: Event) -> None:
+        if event.kind == "nas":
+            if event.type == "invoke":
+                self._running[event.call] = None
+            else:
+                self._running.pop(event.call, None)
+        elif event.kind == "fault":
+            value = event.to_json()["value"]
+            if value["action"].startswith("disconnect"):
+                self.injections.append(Injection("websocket cut", event.at_s, in_flight=len(self._running)))
+            elif value["rule"] in self._busy:
+                node_id, path, subject = self._busy[value["rule"]]
+                self.injections.append(Injection("unmount refused (EBUSY)", event.at_s, subject=subject))
+                mounted = [point.path for point in self._hosts[node_id].mounter.all_mounts()]
+                self.still_mounted.append(path in mounted)

@@ -10,8 +10,8 @@ from grpc import StatusCode
 from rich.console import Console
 from rich.table import Table
 
-from csisim.cli.demo_callers import Attempt
 from csisim.cli.demo_faults import Injection
+from csisim.co.callers import Attempt
 
 
 @dataclass(frozen=True, slots=True)

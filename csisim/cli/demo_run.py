@@ -7,14 +7,15 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from csisim.cli.demo_callers import Caller, Calls, GaveUp
-from csisim.cli.demo_faults import BusyHosts, Injection, LinkCutter
-from csisim.cli.demo_kubelet import CheckFailed
+from csisim.cli.demo_faults import DemoFaults
 from csisim.cli.demo_report import Check, Verdict, rpc_rows, seen_of
 from csisim.cli.demo_workload import Blocks, Trouble, Workload, kubelets_on
 from csisim.cluster import Cluster, ClusterSettings
 from csisim.cluster.inventory import host_leftovers, nas_leftovers
+from csisim.co.callers import Caller, Calls, GaveUp
+from csisim.co.kubelet import CheckFailed
 from csisim.errors import NasError
+from csisim.faults.settings import FaultSettings
 from csisim.truenas.client import NasClient
 
 NODES = ("node-1", "node-2")
@@ -33,15 +34,13 @@ async def run_demo(seed: int, progress: Progress, *, keep: frozenset[str] = froz
         keep: names of volumes that are left on purpose.
     """
     rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
-    injections: list[Injection] = []
-    cutter = LinkCutter(injections)
-    hosts = BusyHosts(injections)
     settings = ClusterSettings(node_ids=NODES, grace_period_s=2.0, device_delay_s=0.01)
     with tempfile.TemporaryDirectory(prefix="csisim-demo-") as directory:
-        async with Cluster(settings, rng=random.Random(rng.getrandbits(64)), wrap_host=hosts) as cluster:  # noqa: S311
-            if cluster.nas is not None:
-                cluster.nas.intercept = cutter.intercept
-            run = _Run(cluster, Path(directory), cutter, hosts, rng, injections, progress)
+        inner = random.Random(rng.getrandbits(64))  # noqa: S311
+        async with Cluster(settings, rng=inner, faults=FaultSettings(seed=seed, history_limit=0)) as cluster:
+            assert cluster.injection is not None  # noqa: S101 - it was given settings for faults
+            faults = DemoFaults(cluster.injection, cluster.hosts)
+            run = _Run(cluster, Path(directory), faults, rng, progress)
             return await run.to_verdict(seed, keep)
 
 
@@ -50,17 +49,13 @@ class _Run:
         self,
         cluster: Cluster,
         directory: Path,
-        cutter: LinkCutter,
-        hosts: BusyHosts,
+        faults: DemoFaults,
         rng: random.Random,
-        injections: list[Injection],
         progress: Progress,
     ) -> None:
         self._cluster = cluster
-        self._cutter = cutter
-        self._hosts = hosts
+        self._faults = faults
         self._rng = rng
-        self._injections = injections
         self._progress = progress
         self._calls = Calls()
         # Looks at the NAS and moves blocks: its connection is not the driver's.
@@ -90,19 +85,16 @@ class _Run:
             volumes=len(workload.volumes),
             duration_s=round(duration_s, 3),
             rpcs=rpc_rows(self._calls.attempts),
-            injected=seen_of(self._injections, self._calls.attempts),
+            injected=seen_of(self._faults.injections, self._calls.attempts),
             checks=self._checks(workload, problem, leaks),
             leaks=tuple(leaks),
         )
 
     def _workload(self, keep: frozenset[str]) -> Workload:
-        def keep_busy(node_id: str, path: str, subject: str) -> None:
-            self._hosts.mounters[node_id].keep_busy(path, subject)
-
         return Workload(
             main=self._main,
             kubelets=self._kubelets,
-            trouble=Trouble(self._cutter.arm, keep_busy),
+            trouble=Trouble(self._faults.cut_link, self._faults.keep_busy),
             blocks=Blocks(self._write, self._read),
             rng=self._rng,
             progress=self._progress,
@@ -134,9 +126,9 @@ class _Run:
         return found
 
     def _checks(self, workload: Workload, problem: str, leaks: list[str]) -> tuple[Check, ...]:
-        cuts = [each for each in self._injections if each.in_flight]
-        mounted = [there for mounter in self._hosts.mounters.values() for there in mounter.still_mounted]
-        refusals = len(self._injections) - len(cuts)
+        cuts = [each for each in self._faults.injections if each.in_flight > 1]
+        mounted = self._faults.still_mounted
+        refusals = len(mounted)
         shown = ", ".join(leaks[:10]) + (f" and {len(leaks) - 10} more" if len(leaks) > 10 else "")
         if problem and leaks:
             shown = f"{len(leaks)} things are left, because the run ended early"

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from csisim.cli.demo_callers import ATTACHER, PROVISIONER, RESIZER, SNAPSHOTTER, Caller, Calls
-from csisim.cli.demo_kubelet import CheckFailed, Kubelet
 from csisim.cli.demo_volumes import (
     BLOCK_SNAPSHOT,
     BLOCK_VOLUME,
@@ -20,10 +18,12 @@ from csisim.cli.demo_volumes import (
     GROUP_VOLUMES,
     LATER_SNAPSHOT,
     SNAPSHOTS,
-    VolumePlan,
     copies,
     originals,
 )
+from csisim.co.callers import ATTACHER, PROVISIONER, RESIZER, SNAPSHOTTER, Caller, Calls
+from csisim.co.kubelet import CheckFailed, Kubelet
+from csisim.co.plans import VolumePlan
 from csisim.pb import csi_pb2 as csi
 
 T = TypeVar("T")
@@ -37,11 +37,11 @@ class Trouble:
     """What the workload may have done to it at fixed points of the story.
 
     Attributes:
-        cut_link: cut the websocket at the next chance.
+        cut_link: cut the websocket in the middle of changes: create, update or delete.
         keep_busy: refuse to unmount (node id, path, volume name).
     """
 
-    cut_link: Callable[[], None]
+    cut_link: Callable[[str], None]
     keep_busy: Callable[[str, str, str], None]
 
 
@@ -90,10 +90,10 @@ class Workload:
         plans = originals((first, second))
         later = copies((first, second))
         await self._greet()
-        self.trouble.cut_link()
+        self.trouble.cut_link("create")
         await self._each("create volumes", plans, self._create)
         await self._each("attach and mount", plans, self._attach_and_mount)
-        self.trouble.cut_link()
+        self.trouble.cut_link("update")
         await self._each("expand in use", plans, self._expand)
         written = await self._write_and_snapshot()
         await self._each("restore and clone", later, self._create)
@@ -105,7 +105,7 @@ class Workload:
         self.trouble.keep_busy(busy.nodes[0], str(self.kubelets[busy.nodes[0]].target_path(busy)), busy.name)
         await self._each("unmount and detach", [*plans, *later], self._unmount_and_detach)
         await self._delete_group()
-        self.trouble.cut_link()
+        self.trouble.cut_link("delete")
         # Copies first: nothing keeps a snapshot from being deleted then.
         await self._each("delete copies", later, self._delete)
         await self._each("delete snapshots", sorted(self.snapshots), self._delete_snapshot)

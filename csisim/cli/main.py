@@ -4,7 +4,10 @@ import typer
 
 from csisim import __version__
 from csisim.cli.demo import demo
+from csisim.cli.fault import app as fault
+from csisim.cli.proxy import proxy
 from csisim.cli.serve import serve
+from csisim.cli.sweep import sweep
 
 app = typer.Typer(
     name="csisim",
@@ -33,7 +36,10 @@ def _root(
 
 
 app.command("serve")(serve)
+app.command("proxy")(proxy)
+app.add_typer(fault, name="fault")
 app.command("demo")(demo)
+app.command("sweep")(sweep)
 
 
 def main() -> None:

@@ -1,26 +1,27 @@
 """`csisim serve`: the driver on real sockets, until SIGTERM."""
 
-import asyncio
-import contextlib
-import os
 import random
-import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from csisim.cli import fault_options as faulty
 from csisim.cli import serve_options as flags
+from csisim.cli.running import Signals, log_stream, run
 from csisim.cli.serve_options import checked
-
-T = TypeVar("T")
 
 # What a command needs is imported when it runs: `csisim --help` stays quick.
 if TYPE_CHECKING:
     from csisim.cluster import Cluster, ClusterSettings, EmbeddedNas
+    from csisim.control.options import ControlOptions
+    from csisim.driver.config import DriverConfig
+    from csisim.faults.settings import FaultSettings
+    from csisim.faults.sites import Site
     from csisim.truenas.settings import NasSettings
 
 
@@ -41,6 +42,12 @@ def serve(
     enable: flags.EnableOption = None,
     device_timeout: flags.DeviceTimeoutOption = 60.0,
     seed: flags.SeedOption = None,
+    faults: faulty.FaultsOption = None,
+    fault_seed: faulty.FaultSeedOption = None,
+    call_faults: faulty.CallFaultsOption = False,
+    control: faulty.ControlOption = None,
+    control_token: faulty.ControlTokenOption = None,
+    control_allow_remote: faulty.ControlAllowRemoteOption = False,
     grace_period: flags.GracePeriodOption = 10.0,
     log_format: flags.LogFormatOption = flags.LogFormat.TEXT,
     verbosity: flags.VerbosityOption = 0,
@@ -48,87 +55,106 @@ def serve(
     _version: flags.VersionOption = False,
 ) -> None:
     """Serve CSI on a socket until SIGTERM, over an embedded NAS or the one given."""
+    where = _nas(nas, api_key, pool or [])
+    driver = _driver(where, driver_name, root_dataset, zone, enable or [])
+    driver = replace(driver, max_volumes_per_node=max_volumes, device_timeout_s=device_timeout)
+    settings = _settings(where, driver, mode, _node_ids(node_id, nodes, mode), endpoint, state_dir, grace_period)
+    wanted = faulty.FaultFlags(
+        files=tuple(faults or ()), seed=fault_seed, calls=call_faults,
+        control=control, token=control_token, allow_remote=control_allow_remote,
+    )  # fmt: skip
+    rng = random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311 - --seed asks for it
+    served = _Served(settings, rng, wanted.control_options(), wanted.settings(lambda: _sites(where), seed))
+    raise typer.Exit(_serve_logged(served, log_format, verbosity, log_file))
+
+
+def _driver(
+    where: "EmbeddedNas | NasSettings",
+    name: str | None,
+    root_dataset: str | None,
+    zone: str,
+    enable: "Sequence[flags.Feature]",
+) -> "DriverConfig":
     from csisim.cluster import settings as of  # noqa: PLC0415
-    from csisim.cluster.endpoint import parse_endpoint  # noqa: PLC0415
     from csisim.driver.config import DEFAULT_DRIVER_NAME, DriverConfig  # noqa: PLC0415
 
-    where = _nas(nas, api_key, pool or [])
     first_pool = where.pools[0].name if isinstance(where, of.EmbeddedNas) else "tank"
-    driver = DriverConfig(
-        driver_name=checked("--driver-name", of.check_driver_name, driver_name or DEFAULT_DRIVER_NAME),
+    return DriverConfig(
+        driver_name=checked("--driver-name", of.check_driver_name, name or DEFAULT_DRIVER_NAME),
         root_dataset=checked("--root-dataset", of.check_root_dataset, root_dataset or f"{first_pool}/csi"),
         zone=checked("--zone", of.check_zone, zone),
-        max_volumes_per_node=max_volumes,
-        volume_health=flags.Feature.VOLUME_HEALTH in (enable or ()),
-        device_timeout_s=device_timeout,
+        volume_health=flags.Feature.VOLUME_HEALTH in enable,
     )
+
+
+def _settings(
+    where: "EmbeddedNas | NasSettings",
+    driver: "DriverConfig",
+    mode: flags.ModeName,
+    node_ids: tuple[str, ...],
+    endpoint: str | None,
+    state_dir: Path | None,
+    grace_period_s: float,
+) -> "ClusterSettings":
+    from csisim.cluster.settings import ClusterSettings, Mode  # noqa: PLC0415
+    from csisim.endpoint import parse_endpoint  # noqa: PLC0415
+
     chosen: dict[str, Any] = {
         "driver": driver,
-        "mode": of.Mode(mode),
-        "node_ids": _node_ids(node_id, nodes, mode),
+        "mode": Mode(mode),
+        "node_ids": node_ids,
         "endpoint": checked("--endpoint", parse_endpoint, endpoint or flags.default_endpoint()),
         "nas": where,
         "state_dir": state_dir,
-        "grace_period_s": grace_period,
+        "grace_period_s": grace_period_s,
     }
-    settings = checked(None, lambda values: of.ClusterSettings(**values), chosen)
-    rng = random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311 - --seed asks for it
-    raise typer.Exit(_serve_logged(settings, rng, log_format, verbosity, log_file))
+    return checked(None, lambda values: ClusterSettings(**values), chosen)
 
 
-def _serve_logged(
-    settings: "ClusterSettings", rng: random.Random, log_format: flags.LogFormat, verbosity: int, log_file: Path | None
-) -> int:
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """What the flags come to."""
+
+    settings: "ClusterSettings"
+    rng: random.Random
+    control: "ControlOptions | None"
+    faults: "FaultSettings | None"
+
+
+def _sites(where: "EmbeddedNas | NasSettings") -> "Sequence[Site]":
+    """What rules can be for."""
+    from csisim.cluster.injection import nas_methods, sites  # noqa: PLC0415
+    from csisim.truenas.settings import NasSettings  # noqa: PLC0415
+
+    return sites(None if isinstance(where, NasSettings) else nas_methods())
+
+
+def _serve_logged(served: _Served, log_format: flags.LogFormat, verbosity: int, log_file: Path | None) -> int:
     from csisim import logs  # noqa: PLC0415
 
-    with _log_stream(log_file) as stream:
+    with log_stream(log_file) as stream:
         logs.configure(log_format.value, verbosity=verbosity, stream=stream)
-        return run(_serve(settings, rng, payloads=verbosity >= logs.PAYLOAD_VERBOSITY))
+        return run(_serve(served, payloads=verbosity >= logs.PAYLOAD_VERBOSITY))
 
 
-def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run to the end on the fastest event loop there is; its clock ticks in milliseconds."""
-    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-    if sys.platform == "linux":
-        import uvloop  # noqa: PLC0415 - not installed elsewhere
-
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(main)
-
-
-async def _serve(settings: "ClusterSettings", rng: random.Random, *, payloads: bool) -> int:
+async def _serve(served: _Served, *, payloads: bool) -> int:
+    from csisim.call_log import CallLog  # noqa: PLC0415
     from csisim.cluster import Cluster, ClusterError  # noqa: PLC0415
-    from csisim.driver.call_log import CallLog  # noqa: PLC0415
+    from csisim.cluster.controlled import ControlledCluster  # noqa: PLC0415
 
-    loop = asyncio.get_running_loop()
-    asked, hurried = asyncio.Event(), asyncio.Event()
-
-    def signalled() -> None:
-        """The first signal drains, a second one no longer waits for running calls."""
-        (hurried if asked.is_set() else asked).set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, signalled)
+    signals = Signals()
     try:
-        async with Cluster(settings, rng=rng, observers=[CallLog(payloads=payloads)]) as cluster:
+        observers = [CallLog(payloads=payloads)]
+        async with (
+            Cluster(served.settings, rng=served.rng, observers=observers, faults=served.faults) as cluster,
+            faulty.controlled(served.control, lambda: ControlledCluster(cluster, served.rng)),
+        ):
             _say_ready(cluster)
-            await asked.wait()
-            await _drain(cluster, hurried)
-    except ClusterError as error:
+            await signals.drained(cluster)
+    except (ClusterError, faulty.ControlUnavailable) as error:
         typer.echo(f"csisim serve: {error}", err=True)
         return 1
     return 0
-
-
-async def _drain(cluster: "Cluster", hurried: asyncio.Event) -> None:
-    draining = asyncio.create_task(cluster.stop_serving())
-    hurry = asyncio.create_task(hurried.wait())
-    await asyncio.wait((draining, hurry), return_when=asyncio.FIRST_COMPLETED)
-    if hurry.done():
-        await cluster.stop_serving(grace_s=0.0)
-    hurry.cancel()
-    await draining
 
 
 def _say_ready(cluster: "Cluster") -> None:
@@ -168,16 +194,3 @@ def _node_ids(given: str | None, nodes: int, mode: flags.ModeName) -> tuple[str,
     stem = stem if stem != first else f"{first}-"
     further = [checked("--node-id", check_node_id, f"{stem}{start + number}") for number in range(1, nodes)]
     return (first, *further)
-
-
-@contextlib.contextmanager
-def _log_stream(path: Path | None) -> Iterator[TextIO | None]:
-    if path is None:
-        yield None
-        return
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--log-file") from error
-    with os.fdopen(descriptor, "a", buffering=1) as stream:
-        yield stream

@@ -1,10 +1,9 @@
 """What is left on the NAS and on the nodes: the other side's view of what a driver did."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from csisim.sim.host import SimHost
-from csisim.truenas.client import NasClient
 
 # Kind of object, its query method, and the field that names one.
 _SHARING = (
@@ -18,7 +17,14 @@ _SHARING = (
 )
 
 
-async def nas_leftovers(nas: NasClient, root_dataset: str) -> list[str]:
+class Queries(Protocol):
+    """What reads from the NAS: a client of it."""
+
+    async def query(self, method: str, *params: Any) -> Any:
+        """Call a method that only reads."""
+
+
+async def nas_leftovers(nas: Queries, root_dataset: str) -> list[str]:
     """Everything that volumes are made of and that is still there: `dataset tank/csi/pvc-1`, sorted by kind.
 
     Args:

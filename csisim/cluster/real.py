@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
-from csisim.cluster.endpoint import Endpoint
+from csisim.call_log import Observer
 from csisim.cluster.settings import ClusterError
-from csisim.cluster.sockets import Binding, bind
-from csisim.driver.server import DriverServer, Observer, Services, build_server
+from csisim.driver.server import Around, DriverServer, Services, build_server
+from csisim.endpoint import Endpoint
+from csisim.sockets import Binding, EndpointError, bind
 from fake_truenas import Nas
 from fake_truenas.server import Server
 
@@ -27,10 +28,12 @@ class Surroundings(Protocol):
     def wall_time_s(self) -> float:
         """Seconds since the epoch."""
 
-    async def serve_nas(self, nas: Nas) -> Server:
-        """Put the embedded NAS on an address that NAS clients reach."""
+    async def serve_nas(self, nas: Nas, port: int = 0) -> Server:
+        """Put the embedded NAS on an address that NAS clients reach; after a crash on the port that it had."""
 
-    async def listen(self, services: Services, observers: Sequence[Observer], endpoint: Endpoint) -> Listener:
+    async def listen(
+        self, services: Services, observers: Sequence[Observer], endpoint: Endpoint, around: Around | None = None
+    ) -> Listener:
         """Serve the services at an address."""
 
 
@@ -55,16 +58,21 @@ class RealSurroundings:
         """Seconds since the epoch."""
         return datetime.now(UTC).timestamp()
 
-    async def serve_nas(self, nas: Nas) -> Server:
-        """A loopback port that the system chooses."""
+    async def serve_nas(self, nas: Nas, port: int = 0) -> Server:
+        """A loopback port that the system chooses, if none is given."""
         try:
-            return await nas.serve("127.0.0.1", 0)
+            return await nas.serve("127.0.0.1", port)
         except OSError as error:
             raise ClusterError(f"the embedded NAS cannot listen on 127.0.0.1: {error.strerror}") from error
 
-    async def listen(self, services: Services, observers: Sequence[Observer], endpoint: Endpoint) -> SocketListener:
+    async def listen(
+        self, services: Services, observers: Sequence[Observer], endpoint: Endpoint, around: Around | None = None
+    ) -> SocketListener:
         """A Unix socket of mode 0600, or a loopback port."""
-        server = await build_server(services, observers)
-        binding = await bind(server.grpc, endpoint)
+        server = await build_server(services, observers, around)
+        try:
+            binding = await bind(server.grpc, endpoint)
+        except EndpointError as error:
+            raise ClusterError(str(error)) from error
         await server.grpc.start()
         return SocketListener(server, binding)

@@ -1,13 +1,13 @@
 """What a cluster consists of: plain data, checked here so that every front end refuses the same values."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from csisim.cluster.endpoint import Endpoint
 from csisim.driver.config import DriverConfig
+from csisim.endpoint import Endpoint
 from csisim.truenas.settings import NasSettings
 from fake_truenas.config import Pool
 
@@ -42,11 +42,21 @@ class Mode(StrEnum):
         return self is not Mode.CONTROLLER
 
 
+def _as_they_are(settings: NasSettings) -> NasSettings:
+    return settings
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddedNas:
-    """A NAS inside this process, on a loopback port that the system chooses."""
+    """A NAS inside this process, on a loopback port that the system chooses.
+
+    Attributes:
+        pools: where it keeps its datasets.
+        tune: may change how patient the driver's client is with it.
+    """
 
     pools: tuple[Pool, ...] = (Pool("tank", 1 << 40),)
+    tune: Callable[[NasSettings], NasSettings] = _as_they_are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

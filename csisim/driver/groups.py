@@ -168,7 +168,9 @@ class Groups:
             return
         snapshots = await self._storage.snapshots_named(self._root, snapshot_name(group_id))
         record = next((each for each in snapshots if each.dataset == self._root), None)
-        if record is not None and GROUP_NAME not in record.user_properties:
+        if record is not None and GROUP_NAME in record.user_properties:
+            return  # it was marked after all, whatever the NAS said: `complete` needs the intent
+        if record is not None:
             stale = [each for each in snapshots if each.createtxg == record.createtxg]
             for snapshot in sorted(stale, key=lambda each: each.dataset == self._root):
                 await self._snapshots.destroy(snapshot.id)

@@ -79,6 +79,8 @@ class Staging:
         if record is not None and _same(record, wanted) and await self._is_staged(record):
             if not await self._is_broken(record):
                 await self._confirm_published(wanted.volume_id)
+                if record.growing:
+                    await self._grow(record)
                 return
             await self._require_published(wanted.volume_id)
             await mounts.take_off(self._host.mounter, record.staging_path, record.source)
@@ -152,6 +154,7 @@ class Staging:
             source,
             readonly=wanted.readonly,
         )
+        begun = replace(begun, growing=wanted.attachment.protocol.is_block and not begun.is_block)
         if record is not None:
             same_path = record.staging_path == wanted.staging_path
             begun = replace(begun, published=record.published, made_directory=record.made_directory and same_path)
@@ -190,10 +193,18 @@ class Staging:
                 await mounter.make_dir(path)
             with system_call(f"mount {record.source} on", path):
                 await mounter.mount(record.source, path, fs_type, options)
-        if had_data and "ro" not in options:
-            # A clone or restored snapshot may be on a larger device than its source was.
-            with system_call("grow the file system on", path):
-                await mounter.resize_fs(path)
+        if record.growing:
+            await self._grow(record, needed=had_data and "ro" not in options)
+
+    async def _grow(self, record: Staged, *, needed: bool = True) -> None:
+        """Let the file system cover its device: that of a clone or restored snapshot may be larger than its source's.
+
+        What is mounted already does not tell whether this was done, so the record does.
+        """
+        if needed and not record.read_only:
+            with system_call("grow the file system on", record.staging_path):
+                await self._host.mounter.resize_fs(record.staging_path)
+        await self._records.save(replace(record, growing=False))
 
     async def _detach(self, record: Staged) -> None:
         attachment, devices = record.attachment, self._host.devices

@@ -54,6 +54,7 @@ class Staged:
         source: what the mount table shows: `server:/export` or a device path; "" until the device is known.
         made_directory: the staging directory was not there before, so it goes again.
         readonly: ControllerPublishVolume let this node read only.
+        growing: its file system may not cover the device yet.
         published: in the order of publishing.
     """
 
@@ -64,6 +65,7 @@ class Staged:
     source: str = ""
     made_directory: bool = False
     readonly: bool = False
+    growing: bool = False
     published: tuple[Published, ...] = ()
 
     @property
@@ -154,6 +156,7 @@ def _decode(volume_id: str, content: bytes) -> Staged:
             source=_text(row["source"]),
             made_directory=bool(row["made_directory"]),
             readonly=bool(row["readonly"]),
+            growing=bool(row.get("growing", False)),  # not in records of earlier versions
             published=tuple(
                 Published(_text(each["target_path"]), _capability(each["capability"]), bool(each["readonly"]))
                 for each in row["published"]

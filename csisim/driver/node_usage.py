@@ -1,13 +1,12 @@
 """NodeGetVolumeStats and NodeExpandVolume: how full a volume is here, and how large."""
 
-import errno
-
 from csisim.driver import node_mounts as mounts
+from csisim.driver.device_wait import unless_busy
 from csisim.driver.node_errors import system_call
 from csisim.driver.node_requests import VolumePath
 from csisim.driver.node_state import Staged, StageRecords
 from csisim.driver.requests import Capability, CapacityRange
-from csisim.errors import FailedPrecondition, InvalidArgument, NotFound, OutOfRange
+from csisim.errors import InvalidArgument, NotFound, OutOfRange
 from csisim.host import NodeHost
 from csisim.pb import csi_pb2 as pb
 
@@ -50,6 +49,7 @@ class Usage:
             InvalidArgument: the capability is not what it was staged with.
             OutOfRange: what is seen here is smaller than required, or larger than the limit; nothing was changed.
             FailedPrecondition: the file system cannot grow as it is mounted.
+            Aborted: another resize is running.
         """
         record = await self._locate(where)
         if capability is not None and capability.access_type is not record.capability.access_type:
@@ -74,13 +74,12 @@ class Usage:
         """At the staging path where it is mounted: a target may be read-only where that is not."""
         staged = await mounts.shows(self._host.mounter, record.staging_path, record.source)
         at = record.staging_path if staged else path
-        with system_call("grow the file system on", at):
-            try:
-                await self._host.mounter.resize_fs(at)
-            except OSError as error:
-                if error.errno == errno.EBUSY:
-                    raise FailedPrecondition(f"{at}: the file system cannot grow while it is in use") from error
-                raise
+
+        async def grow() -> None:
+            await self._host.mounter.resize_fs(at)
+
+        # Busy is not "cannot grow while it is in use": the kernel says so while another resize is running.
+        await unless_busy(grow, "grow the file system on", at)
 
     async def _locate(self, where: VolumePath) -> Staged:
         """The record of a volume that is at the path now."""

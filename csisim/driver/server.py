@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, Protocol, cast
 
 import grpc
 import structlog
@@ -14,9 +14,10 @@ from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
 from csisim import deadline
+from csisim.call_log import Observer, ServedCall
 from csisim.driver.grpc_types import Context, Handler
 from csisim.driver.statuses import status_of
-from csisim.errors import InvalidArgument
+from csisim.errors import InjectedStatus, InvalidArgument
 from csisim.pb import csi_pb2, csi_pb2_grpc
 
 _MESSAGE_LENGTH = 1024
@@ -39,28 +40,16 @@ class Services:
     node: csi_pb2_grpc.NodeServicer | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ServedCall:
-    """One finished call; of each that is served there is exactly one.
+class Around(Protocol):
+    """What may stand around each served method: it calls `serve`, or does not. Its errors become statuses too."""
 
-    Attributes:
-        method: full name, `/csi.v1.Controller/CreateVolume`.
-        request: what came in, secrets included: strip it before it goes anywhere; empty where it was malformed.
-        response: what went out; None for a failed call or a stream.
-        code: the status; CANCELLED also where the caller's time ran out before there was an answer.
-        message: the status message of a failed call.
-        duration_s: loop time from first to last byte, seconds.
-    """
+    async def unary(self, method: str, request: Any, context: Context, serve: Callable[[], Awaitable[Any]]) -> Message:
+        """One call; `method` is the short name."""
 
-    method: str
-    request: Message
-    response: Message | None
-    code: grpc.StatusCode
-    message: str
-    duration_s: float
-
-
-Observer = Callable[[ServedCall], None]
+    def stream(
+        self, method: str, request: Any, context: Context, serve: Callable[[], AsyncGenerator[Any]]
+    ) -> AsyncGenerator[Any]:
+        """One call that answers with a stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +63,9 @@ class _Malformed:
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps each method once, at its first call."""
 
-    def __init__(self, observers: Sequence[Observer] = ()) -> None:
+    def __init__(self, observers: Sequence[Observer] = (), around: Around | None = None) -> None:
         self._observers = tuple(observers)
+        self._around = around
         self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
@@ -105,12 +95,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(unary, parse, inner.response_serializer)
 
     def _unary(self, method: str, serve: Callable[..., Awaitable[Message]]) -> Callable[..., Awaitable[Message]]:
+        around, name = self._around, method.rpartition("/")[2]
+
         async def served(request: Message | _Malformed, context: Context) -> Message:
             call = _Call(self._observers, method, request, context)
             message = await call.message(request)
             try:
                 with call.within():
-                    response = await serve(message, context)
+                    if around is None:
+                        response = await serve(message, context)
+                    else:
+                        response = await around.unary(name, message, context, lambda: serve(message, context))
             except asyncio.CancelledError:
                 call.observe(grpc.StatusCode.CANCELLED, _CANCELLED, None)
                 raise
@@ -122,11 +117,18 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return served
 
     def _stream(self, method: str, serve: Callable[..., AsyncGenerator[Message]]) -> Callable[..., AsyncGenerator[Any]]:
+        around, name = self._around, method.rpartition("/")[2]
+
+        def begin(message: Message, context: Context) -> AsyncGenerator[Message]:
+            if around is None:
+                return serve(message, context)
+            return around.stream(name, message, context, lambda: serve(message, context))
+
         async def served(request: Message | _Malformed, context: Context) -> AsyncGenerator[Message]:
             call = _Call(self._observers, method, request, context)
             message = await call.message(request)
             try:
-                async with aclosing(serve(message, context)) as responses:
+                async with aclosing(begin(message, context)) as responses:
                     while True:
                         # Not around the yield: a stream that is given up is closed in another task's context.
                         with call.within():
@@ -177,7 +179,7 @@ class _Call:
     async def fail(self, error: Exception) -> NoReturn:
         """End the call with the status that the error stands for; `details` stay empty, as the spec wants."""
         code, message = status_of(error)
-        if code is grpc.StatusCode.INTERNAL:
+        if code is grpc.StatusCode.INTERNAL and not isinstance(error, InjectedStatus):
             log.error("call failed", method=self._method, exc_info=error)
         message = message[:_MESSAGE_LENGTH]
         self.observe(code, message, None)
@@ -215,11 +217,13 @@ class DriverServer:
         await self.grpc.stop(grace_s)
 
 
-async def build_server(services: Services, observers: Sequence[Observer] = ()) -> DriverServer:
+async def build_server(
+    services: Services, observers: Sequence[Observer] = (), around: Around | None = None
+) -> DriverServer:
     """A server with the services, reflection and the standard health service, bound to no address yet."""
     # Without so_reuseport=0 a second process could take half of the calls of a TCP port, and nobody would notice.
     options = (("grpc.so_reuseport", 0),)
-    server = grpc.aio.server(interceptors=[CallInterceptor(observers)], options=options)
+    server = grpc.aio.server(interceptors=[CallInterceptor(observers, around)], options=options)
     offered = ["Identity"]
     csi_pb2_grpc.add_IdentityServicer_to_server(services.identity, server)
     if services.controller is not None:

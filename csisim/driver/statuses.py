@@ -9,6 +9,12 @@ from csisim.truenas.storage import is_busy, is_existing, is_missing, is_out_of_s
 
 _METHOD_NOT_FOUND = -32601
 _INVALID_PARAMS = -32602
+# What passes by itself, below the NAS (its disks, its network, its other controller) or in it. 202, 204 and 210 are its
+# own: a service that did not start, the other controller failed, no failover now.
+_PASSING = frozenset(
+    (errno.EAGAIN, errno.EINTR, errno.EIO, errno.ENOMEM, errno.EPIPE, errno.ENETDOWN, errno.ENETUNREACH,
+     errno.ECONNABORTED, errno.ECONNRESET, errno.ETIMEDOUT, errno.ECONNREFUSED, errno.EHOSTUNREACH, 202, 204, 210)
+)  # fmt: skip
 # The values that pass from a caller to the NAS as they are; names and sizes are made by the driver.
 _CALLERS_ATTRIBUTES = frozenset({"comments", "compression", "sync"})
 
@@ -44,8 +50,8 @@ def _refused(error: NasRefused) -> StatusCode:
         return StatusCode.FAILED_PRECONDITION  # before its text is looked at: "does not exist" is no missing object
     if is_out_of_space(error):
         return StatusCode.RESOURCE_EXHAUSTED
-    if is_busy(error) or error.errno == errno.EAGAIN:
-        return StatusCode.UNAVAILABLE  # passing by nature
+    if is_busy(error) or error.errno in _PASSING:
+        return StatusCode.UNAVAILABLE
     if is_missing(error):
         return StatusCode.ABORTED  # it went away in the middle of the call: a repeat sees the new state
     if error.code == _INVALID_PARAMS and _is_callers(error):

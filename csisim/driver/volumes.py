@@ -104,11 +104,14 @@ class Volumes:
             await export.remove(dataset)
             await self.storage.delete_dataset(dataset.id)
         except NasRefused as error:
-            # The NAS may have removed shares before it refused; a volume that stays must stay reachable.
-            await export.ensure(dataset, fresh=False)
-            if is_busy(error) or error.mentions("has children", "dependent clones"):
-                raise FailedPrecondition(f"volume {volume_id} is in use on the NAS: {error.reason.strip()}") from error
-            raise
+            # What failed may be what the NAS does after the deletion.
+            if await self.storage.dataset(dataset_id) is not None:
+                # It may have removed shares before it refused; a volume that stays must stay reachable.
+                await export.ensure(dataset, fresh=False)
+                if _in_use(error):
+                    reason = error.reason.strip()
+                    raise FailedPrecondition(f"volume {volume_id} is in use on the NAS: {reason}") from error
+                raise
         await self.release_origin(dataset)
 
     async def _release_clones(self, dataset_id: str, snapshots: list[Snapshot]) -> None:
@@ -181,6 +184,12 @@ class Volumes:
                 raise ResourceExhausted(f"volume {volume.id}: {error.reason.strip()}") from error
             raise
         return volume_of(dataset) or volume
+
+
+def _in_use(error: NasRefused) -> bool:
+    """Whether a deletion was refused because of the volume, and not because the NAS was too busy to be asked."""
+    busy = is_busy(error) and error.method.endswith(".delete")
+    return busy or error.mentions("has children", "dependent clones")
 
 
 def _serves_clone(snapshot: Snapshot) -> bool:

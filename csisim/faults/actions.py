@@ -8,7 +8,7 @@ stall(50ms)                      as delay, for a task that is ready to run
 drop                             no answer; on a link: the bytes
 dup | reorder(2) | truncate(100B) | corrupt | oversize(20MiB)      of messages
 throttle(64KiB/s) | slice(16B[, 10ms]) | limit(4KiB)               of a link
-disconnect(fin|rst|half|blackhole|CODE)
+disconnect(fin|rst|half|blackhole|CODE[, 1s])     the time: of a link, nothing gets through until then
 crash([driver|nas|node|reboot][, 1s])     what comes back after that time
 lie([ok|ro|lazy|gone|wrong|empty])        says something that is not so
 exhaust(pool|quota|attach|rate)
@@ -143,11 +143,13 @@ def _slice(kind: str, args: Sequence[Arg]) -> Action:
 
 
 def _disconnect(kind: str, args: Sequence[Arg]) -> Action:
-    _count(kind, args, 0, 1, "disconnect(fin), (rst), (half), (blackhole), or a close code such as (1011)")
+    _count(kind, args, 0, 2, "disconnect(fin), (rst), (half), (blackhole), or a close code such as (1011)")
     how = args[0].text if args else "rst"
+    seconds = _read(args[1], parse_duration) if len(args) > 1 else None
     if how.isascii() and how.isdigit() and 1000 <= int(how[:5]) <= 4999:
-        return Action(kind, number=int(how))
-    return Action(kind, word=_one_of(kind, how, DISCONNECTS, args, " or a close code from 1000 to 4999"))
+        return Action(kind, number=int(how), seconds=seconds)
+    word = _one_of(kind, how, DISCONNECTS, args, " or a close code from 1000 to 4999")
+    return Action(kind, word=word, seconds=seconds)
 
 
 def _crash(kind: str, args: Sequence[Arg]) -> Action:

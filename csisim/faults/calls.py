@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from csisim.faults.matching import RuleState
 
 PHASE_OF: Final = {
     "CreateVolume": "create",
@@ -31,6 +34,7 @@ class CallInfo:
         call_id: its own.
         method: short name, such as CreateVolume.
         vol, snap, node, client: what it is about, where it runs and who calls; "" if that is not known.
+        own: rules that the call brought along, for itself alone.
     """
 
     call_id: str
@@ -39,6 +43,7 @@ class CallInfo:
     snap: str = ""
     node: str = ""
     client: str = ""
+    own: tuple["RuleState", ...] = ()
 
     @property
     def phase(self) -> str:

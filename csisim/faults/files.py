@@ -5,7 +5,7 @@ rpc.CreateVolume.after: 30%error(UNAVAILABLE)        rule: "rpc.CreateVolume.aft
 mount.umount: 3*error(EBUSY)                       - "mount.umount: 3*error(EBUSY)"
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,11 @@ MAX_BYTES: Final = 1 << 20
 MAX_NAME: Final = 100
 
 
-def read_rules(path: Path) -> list[Rule]:
+Check = Callable[[Rule], object]
+"""Raises a ValueError for a rule that could not be honoured; see `Catalogue.check`."""
+
+
+def read_rules(path: Path, check: Check | None = None) -> list[Rule]:
     """The rules of a file: YAML or JSON by its ending, else one rule per line.
 
     Raises:
@@ -36,13 +40,13 @@ def read_rules(path: Path) -> list[Rule]:
         raise ValueError(f"{path}: more than {MAX_BYTES} bytes")
     try:
         if path.suffix in {".yaml", ".yml", ".json"}:
-            return rules_of_list(_load(text))
-        return rules_of_text(text)
+            return rules_of_list(_load(text), check)
+        return rules_of_text(text, check)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
 
-def rules_of_text(text: str) -> list[Rule]:
+def rules_of_text(text: str, check: Check | None = None) -> list[Rule]:
     """One rule per line; blank lines and comments are left out.
 
     Raises:
@@ -52,24 +56,24 @@ def rules_of_text(text: str) -> list[Rule]:
     for number, line in enumerate(text.split("\n"), 1):
         if not is_blank(line):
             try:
-                found.append(parse_rule(line))
+                found.append(_checked(parse_rule(line), check, line))
             except RuleError as error:
                 raise RuleError(error.reason, error.text, error.column, number) from None
     return found
 
 
-def rules_of_environment(value: str) -> list[Rule]:
+def rules_of_environment(value: str, check: Check | None = None) -> list[Rule]:
     """The rules of CSISIM_FAULTS: one per line, several on a line parted by `;`, or `@` and a file's name.
 
     Raises:
         ValueError: one of them is wrong; says which.
     """
     if value.startswith("@"):
-        return read_rules(Path(value[1:]))
-    return [rule for line in value.split("\n") for part in _parts(line) for rule in rules_of_text(part)]
+        return read_rules(Path(value[1:]), check)
+    return [rule for line in value.split("\n") for part in _parts(line) for rule in rules_of_text(part, check)]
 
 
-def rules_of_list(items: Any) -> list[Rule]:
+def rules_of_list(items: Any, check: Check | None = None) -> list[Rule]:
     """Rules from plain data: texts, or objects with `rule` and, if wanted, `name`.
 
     Raises:
@@ -77,10 +81,10 @@ def rules_of_list(items: Any) -> list[Rule]:
     """
     if not isinstance(items, list):
         raise ValueError("here should be a list of rules")  # noqa: TRY004 - files are told from programs by this
-    return [_rule(number, item) for number, item in enumerate(items, 1)]
+    return [_rule(number, item, check) for number, item in enumerate(items, 1)]
 
 
-def _rule(number: int, item: Any) -> Rule:
+def _rule(number: int, item: Any, check: Check | None) -> Rule:
     given = {"rule": item} if isinstance(item, str) else item
     if not isinstance(given, dict) or not isinstance(given.get("rule"), str):
         raise ValueError(f"item {number} is neither a rule nor an object with a rule: {item!r:.80}")  # noqa: TRY004
@@ -89,9 +93,18 @@ def _rule(number: int, item: Any) -> Rule:
         raise ValueError(f"item {number}: {strange[0]!r} is not known; there are name and rule")
     name = check_name(given.get("name", ""))
     try:
-        return parse_rule(given["rule"], name=name)
+        return _checked(parse_rule(given["rule"], name=name), check, given["rule"])
     except RuleError as error:
         raise ValueError(f"item {number}{f' ({name})' if name else ''}: {error}") from None
+
+
+def _checked(rule: Rule, check: Check | None, text: str) -> Rule:
+    if check is not None:
+        try:
+            check(rule)
+        except ValueError as error:
+            raise RuleError(str(error), text, 1 + len(text) - len(text.lstrip())) from None
+    return rule
 
 
 def check_name(name: Any) -> str:

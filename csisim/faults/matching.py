@@ -61,6 +61,7 @@ class RuleState:
     Attributes:
         asked: how often it was asked, of passings that it is for.
         fired: how often it fired.
+        ordinals: how often it was asked, by site and volume.
     """
 
     def __init__(self, rule: Rule, key: str, sites: frozenset[str], since_s: float) -> None:
@@ -71,34 +72,37 @@ class RuleState:
         self.asked = 0
         self.fired = 0
         self._patterns = [(name, _glob(pattern)) for name, pattern in rule.match.patterns]
-        self._ordinals: dict[tuple[str, str], int] = {}
+        self.ordinals: dict[tuple[str, str], int] = {}
         self._counts: dict[tuple[int, str], _Counts] = {}
         self._active: dict[Action, int] = {}
+        self._looks: dict[str, tuple[int, float]] = {}
 
     def selects(self, passing: "Passing") -> bool:
         """Whether the rule is for such a passing, its condition apart."""
         return all(pattern.fullmatch(getattr(passing, name)) for name, pattern in self._patterns)
 
-    def ask(self, passing: "Passing", seed: int, now_s: float) -> tuple[Action, int, float] | None:
-        """Whether it fires: the action, the ordinal of this passing, and a number from 0 to 1 for the action's use."""
+    def ask(self, passing: "Passing", seed: int, now_s: float) -> tuple[Term, int, float] | None:
+        """Whether it fires: the term, the ordinal of this passing, and a number from 0 to 1 for the action's use."""
         when = self.rule.match.when
         if when is not None and not when.holds({} if passing.fields is None else passing.fields()):
             return None
         self.asked += 1
         where = passing.site, passing.vol
-        ordinal = self._ordinals.get(where, 0) + 1
-        if len(self._ordinals) >= _MAX_ORDINALS and where not in self._ordinals:
-            del self._ordinals[next(iter(self._ordinals))]
-        self._ordinals[where] = ordinal
+        ordinal = self.ordinals.get(where, 0) + 1
+        if len(self.ordinals) >= _MAX_ORDINALS and where not in self.ordinals:
+            del self.ordinals[next(iter(self.ordinals))]
+        self.ordinals[where] = ordinal
         per = self.rule.match.per
         group = str(getattr(passing, per)) if per else ""
         for index, term in enumerate(self.rule.terms):
             if not self._executes(index, term, group, now_s, (seed, self.key, index, *where, ordinal)):
                 continue
-            if term.action.kind == "off":
+            if term.action.kind == "off" or (
+                term.action.kind == "ready" and self._is_ready(term.action, passing, now_s)
+            ):
                 return None
             self.fired += 1
-            return term.action, ordinal, Sample.draw(seed, self.key, index, *where, ordinal, "value")
+            return term, ordinal, Sample.draw(seed, self.key, index, *where, ordinal, "value")
         return None
 
     @contextmanager
@@ -114,9 +118,25 @@ class RuleState:
         """The barriers at which the rule lets calls hang."""
         return {term.action.word or self.rule.name for term in self.rule.terms if term.action.kind == "hang"}
 
+    def does(self, kind: str, *words: str) -> bool:
+        """Whether an action of this kind is among its terms, and with one of these words if any are given."""
+        actions = (term.action for term in self.rule.terms)
+        return any(action.kind == kind and (not words or action.word in words) for action in actions)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return {"name": self.rule.name, "rule": str(self.rule), "asked": self.asked, "fired": self.fired}
+
+    def _is_ready(self, action: Action, passing: "Passing", now_s: float) -> bool:
+        """Whether enough looks were taken at the snapshot or volume, or enough time has gone by since the first."""
+        key = passing.snap or passing.vol
+        looks, first_s = self._looks.pop(key, (0, now_s))
+        if len(self._looks) >= _MAX_ORDINALS:
+            del self._looks[next(iter(self._looks))]
+        self._looks[key] = looks + 1, first_s
+        if action.number is not None:
+            return looks + 1 >= action.number
+        return now_s - first_s >= (action.seconds or 0.0)
 
     def _executes(self, index: int, term: Term, group: str, now_s: float, key: tuple[object, ...]) -> bool:
         since_s = now_s - self.since_s

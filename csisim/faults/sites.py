@@ -2,7 +2,10 @@
 
 rpc.<Method>.before|after            around a served CSI call
 nas.<method>.request|apply|reply     before the NAS looks at a call, around its effect, and around its answer
+event.nas                            what it tells unasked
+connect.nas                          before the driver connects to the NAS
 link.up|down                         the connection to the NAS: what the driver sends, and what it gets
+fin.up|down                          its end, as the driver or the NAS says it
 mount.<op>  device.<op>  file.<op>   what a node service does to its machine
 process.driver|nas|node              passed with every call that the process serves
 clock.nas                            passed whenever the NAS reads its clock
@@ -11,7 +14,7 @@ clock.nas                            passed whenever the NAS reads its clock
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from csisim.faults.codes import GRPC_CODES
@@ -20,6 +23,9 @@ from csisim.pb import csi_pb2
 
 WAITS: Final = ("delay", "hang", "stall")
 """Actions after which what was about to happen still happens."""
+
+GROWING: Final = ("pool.dataset.create", "pool.dataset.update", "pool.snapshot.create", "pool.snapshot.clone")
+"""Calls of the NAS that need space."""
 
 _ALL_KEYS: Final = frozenset({"vol", "snap", "node", "client", "phase", "when"})
 _CONTROL: Final = ("off", *WAITS, "crash")
@@ -52,6 +58,8 @@ class Site:
         if action.kind == "error" and (action.word in GRPC_CODES) is not self.grpc:
             wanted = "a gRPC code, such as UNAVAILABLE" if self.grpc else "an errno, such as EBUSY"
             return f"an error at {self.name} is {wanted}, not {action.word}"
+        if action.kind == "disconnect" and action.seconds is not None and not self.name.startswith("link."):
+            return f"a disconnect at {self.name} happens at once: only one of a link takes a time"
         words = self.words.get(action.kind)
         word = action.word or (str(action.number) if action.kind == "disconnect" else "")
         if words is None or word in words or (action.number and "CODE" in words):
@@ -86,7 +94,11 @@ class Catalogue:
         keys = {key for key, _ in rule.match.patterns}
         keys |= {"when"} if rule.match.when is not None else set()
         keys |= {rule.match.per} if rule.match.per else set()
+        if any(term.most is not None and term.action.kind not in WAITS for term in rule.terms):
+            raise ValueError(f"max is for what lasts: {', '.join(WAITS)}")
         for site in sites:
+            if site.name.startswith(("link.", "fin.")) and any(term.most is not None for term in rule.terms):
+                raise ValueError(f"max cannot be kept at {site.name}: what waits there are bytes, not calls")
             strange = sorted(keys - site.keys)
             if strange:
                 raise ValueError(f"{strange[0]} is not known at {site.name}: there are {', '.join(sorted(site.keys))}")
@@ -116,16 +128,38 @@ def rpc_methods() -> tuple[str, ...]:
     return tuple(method.name for service in services for method in service.methods)
 
 
+def deployable(sites: Iterable[Site], crashes: Iterable[str], *, closes: bool) -> list[Site]:
+    """The same sites without what a deployment does not have.
+
+    Args:
+        sites: all that there are.
+        crashes: which of driver, nas, node and reboot can be crashed.
+        closes: whether the NAS can be made to say goodbye with a close code.
+    """
+    there = frozenset(crashes) | {""}
+    found = []
+    for site in sites:
+        words = dict(site.words)
+        if "crash" in words:
+            words["crash"] &= there
+        if not closes and "disconnect" in words:
+            words["disconnect"] -= {"CODE"}
+        found.append(replace(site, words=words))
+    return found
+
+
 def rpc_sites(*, local: bool) -> list[Site]:
     """Around every CSI call. `local`: the driver runs here, so that it can be crashed and its NAS used up."""
     actions = {"off", *WAITS, "error", "drop", "disconnect"}
     before = actions | ({"crash", "exhaust"} if local else set())
     after = actions | {"ready"} | ({"crash"} if local else set())
-    words = _words(disconnect=("fin", "rst", "half", "blackhole"), exhaust=("attach", "rate"),
-                   crash=("", "driver", "nas", "node", "reboot"))  # fmt: skip
     found = []
     for method in rpc_methods():
         ready = {"ready"} if method not in {"CreateSnapshot", "ListSnapshots", "GetSnapshot"} else set()
+        resources = ("attach", "rate") if method == "ControllerPublishVolume" else ("rate",)
+        # A caller on the far side of a half-open connection cannot be told from one behind a black hole.
+        words = _words(disconnect=("fin", "rst", "blackhole"), exhaust=resources,
+                       crash=("", "driver", "nas", "node", "reboot"))  # fmt: skip
         for when, kinds, about in (
             ("before", before, "the call has arrived; nothing was done"),
             ("after", after - ready, "the call has ended, with or without an error; no answer was sent"),
@@ -135,29 +169,37 @@ def rpc_sites(*, local: bool) -> list[Site]:
     return found
 
 
-def nas_sites(methods: Iterable[str]) -> list[Site]:
-    """Around every call of an embedded NAS."""
+def nas_sites(methods: Iterable[str], can_rehearse: Callable[[str], bool] = lambda _: True) -> list[Site]:
+    """Around every call of an embedded NAS.
+
+    Args:
+        methods: what it serves.
+        can_rehearse: whether it can tell what a method would answer without doing it, for lies.
+    """
     keys = frozenset({"vol", "snap", "when", "client"})
-    words = _words(
-        disconnect=("fin", "rst", "half", "blackhole", "CODE"),
-        crash=("", "driver", "nas", "node", "reboot"),
-        exhaust=("pool", "quota", "rate"),
-        lie=("ok",),
-    )
     steps: tuple[tuple[str, tuple[str, ...], str], ...] = (
         ("request", (*_CONTROL, "error", "drop", "disconnect", "exhaust"), "the NAS has read the call"),
-        ("apply", (*_CONTROL, "error", "lie", "exhaust", "ready"), "the effect is about to happen"),
+        ("apply", (*_CONTROL, "error", "lie", "exhaust"), "the effect is about to happen"),
         (
             "reply",
             (*_CONTROL, "error", "drop", "dup", "reorder", "truncate", "corrupt", "oversize", "disconnect"),
             "the effect has happened, or was refused; the answer is about to leave",
         ),
     )
-    return [
-        Site(f"nas.{method}.{step}", about, frozenset(kinds), keys, words)
-        for method in methods
-        for step, kinds, about in steps
-    ]
+    found = []
+    for method in methods:
+        words = _words(
+            disconnect=("fin", "rst", "blackhole", "CODE"),
+            crash=("", "driver", "nas", "node", "reboot"),
+            exhaust=("pool", "quota", "rate") if method in GROWING else ("rate",),
+            lie=("ok",),
+        )
+        for step, kinds, about in steps:
+            able = frozenset(kinds) - (frozenset() if can_rehearse(method) else {"lie"})
+            found.append(Site(f"nas.{method}.{step}", about, able, keys, words))
+    about = "a notification is about to leave, such as the news of a job"
+    of_frames = frozenset(("off", "drop", "dup", "reorder", "truncate", "corrupt", "oversize"))
+    return [*found, Site("event.nas", about, of_frames, frozenset(), {})]
 
 
 def link_sites() -> list[Site]:
@@ -167,7 +209,12 @@ def link_sites() -> list[Site]:
     )
     words = _words(disconnect=("fin", "rst", "half", "blackhole", "CODE"))
     about = {"up": "bytes that the driver sends to the NAS", "down": "bytes that the NAS sends to the driver"}
-    return [Site(f"link.{way}", text, kinds, frozenset(), words) for way, text in about.items()]
+    found = [Site(f"link.{way}", text, kinds, frozenset(), words) for way, text in about.items()]
+    ends = {"up": "the driver ends the connection", "down": "the NAS ends the connection"}
+    at_end = frozenset({"off", "delay", "hang", "drop"})
+    found += [Site(f"fin.{way}", text, at_end, frozenset(), {}) for way, text in ends.items()]
+    before = frozenset({"off", *WAITS, "error"})
+    return [*found, Site("connect.nas", "the driver is about to connect to the NAS", before, frozenset(), {})]
 
 
 _HOST: Final[Mapping[str, Callable[[str], str]]] = {
@@ -216,7 +263,9 @@ def host_sites() -> list[Site]:
             if name == "file.write":
                 kinds.add("truncate")
             words = _words(lie=_LIES.get(name, ()), crash=("", "driver", "nas", "node", "reboot"))
-            found.append(Site(name, _HOST[family](op), frozenset(kinds), _ALL_KEYS - {"client"}, words))
+            found.append(Site(name, _HOST[family](op), frozenset(kinds), _ALL_KEYS, words))
+            after = frozenset({*_CONTROL, "error"})
+            found.append(Site(f"{name}.after", f"{_HOST[family](op)}, done", after, _ALL_KEYS, words))
     return found
 
 

@@ -60,7 +60,7 @@ class SimDevices:
     ) -> None:
         self.in_use: Callable[[str], bool] = lambda _device: False
         self.appear_after_s = appear_after_s
-        self._backend = backend
+        self.backend = backend
         self._changed = changed
         self._sessions: dict[str, Session] = {}
 
@@ -93,7 +93,7 @@ class SimDevices:
         device = device_path(transport, attributes)
         if device in self._sessions:
             return device
-        backing = await self._backend.login(transport, attributes)
+        backing = await self.backend.login(transport, attributes)
         appears_at_s = asyncio.get_running_loop().time() + self.appear_after_s
         self._sessions.setdefault(device, Session(device, backing.identity, backing.size_bytes, appears_at_s))
         self._changed()
@@ -109,7 +109,7 @@ class SimDevices:
 
     async def rescan(self, device: str) -> None:
         """Learn the capacity anew. ENODEV, or what the backend says."""
-        size_bytes = await self._backend.capacity_bytes(self._session(device).identity)
+        size_bytes = await self.backend.capacity_bytes(self._session(device).identity)
         self._sessions[device] = replace(self._session(device), size_bytes=size_bytes)
         self._changed()
 
@@ -123,10 +123,10 @@ class SimDevices:
         session = self._session(device)
         if fs_type not in LOCAL_FILE_SYSTEMS:
             raise os_error(errno.EINVAL, f"mkfs.{fs_type} {device}")
-        if self.in_use(device) or await self._backend.superblock(session.identity):
+        if self.in_use(device) or await self.backend.superblock(session.identity):
             raise os_error(errno.EBUSY, device)
         fs_id = hashlib.blake2b(session.identity.encode(), digest_size=16).hexdigest()
-        await self._backend.write_superblock(session.identity, Superblock(fs_type, fs_id, session.size_bytes))
+        await self.backend.write_superblock(session.identity, Superblock(fs_type, fs_id, session.size_bytes))
 
     async def disconnect(self, transport: str, attributes: Mapping[str, str]) -> None:
         """Log out; see `csisim.host.Devices`."""
@@ -137,17 +137,17 @@ class SimDevices:
 
     async def superblock(self, device: str) -> Superblock | None:
         """The file system on the device, None where it is blank. ENODEV."""
-        return await self._backend.superblock(self._session(device).identity)
+        return await self.backend.superblock(self._session(device).identity)
 
     async def grow_fs(self, device: str) -> int:
         """Let the file system on the device cover all of it; returns its size in bytes. ENODEV. EINVAL: blank."""
         session = self._session(device)
-        superblock = await self._backend.superblock(session.identity)
+        superblock = await self.backend.superblock(session.identity)
         if superblock is None:
             raise os_error(errno.EINVAL, device)
         if session.size_bytes > superblock.size_bytes:
             superblock = replace(superblock, size_bytes=session.size_bytes)
-            await self._backend.write_superblock(session.identity, superblock)
+            await self.backend.write_superblock(session.identity, superblock)
         return superblock.size_bytes
 
     def _session(self, device: str) -> Session:

@@ -39,14 +39,38 @@ class SimHost:
         self.files = DirectoryStateFiles(state_dir) if state_dir else MemoryStateFiles()
         self.devices = SimDevices(backend, appear_after_s=appear_after_s, changed=self._save)
         self._load()
-        self.devices.in_use = lambda device: bool(self._table.showing(device))
+        self.devices.in_use = self._table.holds
         self.mounter = SimMounter(self._table, backend, self.devices, changed=self._save, latency_s=latency_s)
+
+    def use(self, backend: Backend) -> None:
+        """Reach exports and devices by another way from now on; what is mounted stays."""
+        self.devices.backend = self.mounter.backend = backend
 
     def reboot(self) -> None:
         """Lose mounts and sessions; files on disk stay."""
         self._table.clear()
         self.devices.clear()
         self._save()
+
+    async def detach(self, target: str) -> None:
+        """Umount lazily: the path is free at once, the device behind it stays busy until `settle`. EINVAL."""
+        await self.mounter.detach(target)
+
+    def settle(self) -> None:
+        """What was detached lets go of its device."""
+        self._table.settle()
+
+    def vanish(self, device: str) -> None:
+        """Drop a device from below, as a dying link does."""
+        self.devices.vanish(device)
+
+    def connected(self) -> tuple[str, ...]:
+        """The devices that this machine is logged in to, by path."""
+        return tuple(str(row["device"]) for row in self.devices.rows())
+
+    def other_device(self, device: str) -> str:
+        """The path of some other device of this machine; one that is not there if it has no other."""
+        return next((other for other in self.connected() if other != device), f"{device}-other")
 
     def _load(self) -> None:
         if self._kernel_file is None or not self._kernel_file.exists():

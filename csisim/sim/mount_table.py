@@ -31,6 +31,7 @@ class MountTable:
         """Start with what `rows` returned earlier; KeyError, TypeError or ValueError where it is not that."""
         self._children: dict[tuple[int, str], Mount] = {}
         self._handles: dict[int, int] = {}
+        self._detached: list[Mount] = []
         self._last_id = _ROOT
         for row in rows:
             point = MountPoint(
@@ -82,6 +83,25 @@ class MountTable:
         del self._children[top.parent, path]
         return top
 
+    def detach(self, path: str) -> None:
+        """Take the topmost mount off lazily, with all below it; their sources stay held. EINVAL: none."""
+        stack = self.chain(path)
+        if not stack:
+            raise os_error(errno.EINVAL, path)
+        gone = {stack[-1].id}
+        for key, mount in sorted(self._children.items(), key=lambda item: item[1].id):
+            if mount.id in gone or mount.parent in gone:
+                gone.add(mount.id)
+                self._detached.append(self._children.pop(key))
+
+    def holds(self, source: str) -> bool:
+        """Whether the source is mounted, or detached but not let go yet."""
+        return bool(self.showing(source)) or any(each.point.source == source for each in self._detached)
+
+    def settle(self) -> None:
+        """What was detached lets go of its sources."""
+        self._detached.clear()
+
     def pin(self, path: str) -> int:
         """Count an open file below this path; returns the id of the mount that it keeps busy."""
         held = self._id_at(path)
@@ -97,6 +117,7 @@ class MountTable:
         """Forget everything, as a reboot does. Ids are not used again."""
         self._children.clear()
         self._handles.clear()
+        self._detached.clear()
 
     def _id_at(self, path: str) -> int:
         current = _ROOT

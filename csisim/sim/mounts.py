@@ -46,7 +46,7 @@ class SimMounter:
         latency_s: float = 0.0,
     ) -> None:
         self._table = table
-        self._backend = backend
+        self.backend = backend
         self._devices = devices
         self._changed = changed
         self._latency_s = latency_s
@@ -69,7 +69,7 @@ class SimMounter:
         await self._wait()
         flags = _flags(options, target)
         if fs_type in NETWORK_FILE_SYSTEMS:
-            await self._backend.check_export(source, fs_type)
+            await self.backend.check_export(source, fs_type)
         elif fs_type in LOCAL_FILE_SYSTEMS:
             await self._check_device(source, fs_type, flags)
         else:
@@ -105,6 +105,12 @@ class SimMounter:
         if not self._table.chain(path) and not disk.exists(path):
             raise os_error(errno.ENOENT, target)
         self._table.take_off(path)
+        self._changed()
+
+    async def detach(self, target: str) -> None:
+        """Take the topmost mount off lazily, as `umount -l` does: its device stays busy until `settle`. EINVAL."""
+        await self._wait()
+        self._table.detach(disk.resolve(target))
         self._changed()
 
     async def mounts(self, path: str) -> tuple[MountPoint, ...]:
@@ -154,7 +160,7 @@ class SimMounter:
         await self._wait()
         top = self._mounted(path)
         if top.point.fs_type in NETWORK_FILE_SYSTEMS:
-            return await self._backend.fs_stats(_whole(top.point.source))
+            return await self.backend.fs_stats(_whole(top.point.source))
         superblock = await self._superblock(top)
         inodes = superblock.size_bytes // _INODE_BYTES
         return FsStats(superblock.size_bytes, 0, superblock.size_bytes, inodes, 0, inodes)

@@ -5,17 +5,16 @@ from typing import Any
 from fake_truenas.block_sessions import NVMET, list_sessions
 from fake_truenas.config_row import Config, add_config, read_config
 from fake_truenas.context import Ctx
-from fake_truenas.documents import Problems
+from fake_truenas.documents import Documents, Problems, remove
+from fake_truenas.errors import invalid
+from fake_truenas.nqn import NQN
 from fake_truenas.query import QUERY_PARAMS, filter_list
 from fake_truenas.registry import Namespace
-from fake_truenas.schema import Bool, Field, Obj, Str
-from fake_truenas.share_tables import NVMET_PORTS
+from fake_truenas.schema import Bool, Field, Obj
+from fake_truenas.share_tables import NVMET_PORTS, NVMET_SUBSYSTEMS
 
 nvmet_global = Namespace("nvmet.global", since="25.10")
 namespaces = (nvmet_global,)
-
-NQN = Str(min_length=11, max_length=223, pattern=r"^nqn\.\d{4}-(0[1-9]|1[0-2])\..+")
-"""An NVMe qualified name."""
 
 
 def _defaults(ctx: Ctx) -> Config:
@@ -31,6 +30,22 @@ def _defaults(ctx: Ctx) -> Config:
 def nvmet_config(ctx: Ctx) -> Config:
     """The NVMe-oF service's configuration."""
     return read_config(ctx, "nvmet.global", _defaults)
+
+
+def remove_links(ctx: Ctx, kind: str, links: Documents, own: int, shown: str, *, force: bool) -> None:
+    """Take a host or port (`kind`) off its subsystems, before it goes itself.
+
+    Raises:
+        ValidationErrors: it is on some, and that is not to be forced.
+    """
+    found = links.find(ctx.db, **{f"{kind}_id": own})
+    if found and not force:
+        subsystems = NVMET_SUBSYSTEMS.by_id(ctx.db, (link["subsys_id"] for link in found[:3]))
+        names = ",".join(each["name"] for each in subsystems.values()) + (",..." if len(found) > 3 else "")
+        count = "1 subsystem" if len(found) == 1 else f"{len(found)} subsystems"
+        raise invalid(f"nvmet_{kind}_delete.id", f"{shown} used by {count}: {names}")
+    for link in found:
+        remove(ctx, f"nvmet.{kind}_subsys", links, link["id"])
 
 
 def _check(ctx: Ctx, config: Config, problems: Problems) -> None:  # noqa: ARG001 - given shape

@@ -8,9 +8,9 @@ from typing import Any
 
 from fake_truenas.context import Ctx
 from fake_truenas.crud import Entry
-from fake_truenas.documents import Problems, Rules, add_crud, load, remove
-from fake_truenas.errors import invalid
-from fake_truenas.methods.nvmet_global import NQN
+from fake_truenas.documents import Problems, Rules, add_crud, load
+from fake_truenas.methods.nvmet_global import remove_links
+from fake_truenas.nqn import NQN
 from fake_truenas.redaction import Secret
 from fake_truenas.registry import Namespace
 from fake_truenas.schema import Bool, Enum, Field, Int, Nullable, Obj, Str
@@ -52,7 +52,7 @@ def _clean_host(ctx: Ctx, data: Entry, old: Entry | None, problems: Problems) ->
     if NVMET_HOSTS.find(ctx.db, hostnqn=data["hostnqn"], but=old["id"] if old else None):
         problems.add("hostnqn", "Object with this hostnqn already exists")
     if data["dhchap_ctrl_key"] and not data["dhchap_key"]:
-        problems.add("", "Cannot configure bi-directional authentication without setting dhchap_key")
+        problems.add("", "Value error, Cannot configure bi-directional authentication without setting dhchap_key")
     for field in ("dhchap_key", "dhchap_ctrl_key"):
         if data[field] is not None:
             _check_key(problems, field, data[field])
@@ -64,14 +64,7 @@ def _host_entries(ctx: Ctx, rows: Sequence[Row], extra: Mapping[str, Any]) -> li
 
 
 def _remove_host(ctx: Ctx, entry: Entry, options: Mapping[str, Any]) -> None:
-    links = NVMET_HOST_SUBSYSTEMS.find(ctx.db, host_id=entry["id"])
-    if links and not options["force"]:
-        subsystems = NVMET_SUBSYSTEMS.by_id(ctx.db, (link["subsys_id"] for link in links[:3]))
-        names = ",".join(found["name"] for found in subsystems.values()) + (",..." if len(links) > 3 else "")
-        count = "1 subsystem" if len(links) == 1 else f"{len(links)} subsystems"
-        raise invalid("nvmet_host_delete.id", f"Host {entry['hostnqn']} used by {count}: {names}")
-    for link in links:
-        remove(ctx, "nvmet.host_subsys", NVMET_HOST_SUBSYSTEMS, link["id"])
+    remove_links(ctx, "host", NVMET_HOST_SUBSYSTEMS, entry["id"], f"Host {entry['hostnqn']}", force=options["force"])
 
 
 add_crud(

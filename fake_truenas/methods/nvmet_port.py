@@ -7,8 +7,8 @@ from typing import Any
 from fake_truenas.checked import Checked
 from fake_truenas.context import Ctx
 from fake_truenas.crud import Entry
-from fake_truenas.documents import Problems, Rules, add_crud, load, remove
-from fake_truenas.errors import invalid
+from fake_truenas.documents import Problems, Rules, add_crud, load
+from fake_truenas.methods.nvmet_global import remove_links
 from fake_truenas.registry import Namespace
 from fake_truenas.schema import Bool, Check, Enum, Field, Int, Nullable, Obj, Problem, Str
 from fake_truenas.services import running
@@ -112,14 +112,7 @@ def _clean_port(ctx: Ctx, data: Entry, old: Entry | None, problems: Problems) ->
 
 
 def _remove_port(ctx: Ctx, entry: Entry, options: Mapping[str, Any]) -> None:
-    links = NVMET_PORT_SUBSYSTEMS.find(ctx.db, port_id=entry["id"])
-    if links and not options["force"]:
-        subsystems = NVMET_SUBSYSTEMS.by_id(ctx.db, (link["subsys_id"] for link in links[:3]))
-        names = ",".join(found["name"] for found in subsystems.values()) + (",..." if len(links) > 3 else "")
-        count = "1 subsystem" if len(links) == 1 else f"{len(links)} subsystems"
-        raise invalid("nvmet_port_delete.id", f"Port #{entry['index']} used by {count}: {names}")
-    for link in links:
-        remove(ctx, "nvmet.port_subsys", NVMET_PORT_SUBSYSTEMS, link["id"])
+    remove_links(ctx, "port", NVMET_PORT_SUBSYSTEMS, entry["id"], f"Port #{entry['index']}", force=options["force"])
 
 
 add_crud(

@@ -5,6 +5,7 @@ renamed one, as on the real server.
 """
 
 from collections.abc import Mapping, Sequence
+from sqlite3 import IntegrityError
 from typing import Any
 
 from fake_truenas import directories
@@ -12,8 +13,10 @@ from fake_truenas.block_sessions import NVMET, drop_sessions, has_session
 from fake_truenas.context import Ctx
 from fake_truenas.crud import Entry
 from fake_truenas.documents import Problems, Rules, add_crud, load, remove
+from fake_truenas.errors import Unexpected
 from fake_truenas.files import find_file, is_directory, make_file, remove_file
-from fake_truenas.methods.nvmet_global import NQN, nvmet_config
+from fake_truenas.methods.nvmet_global import nvmet_config
+from fake_truenas.nqn import MAX_LENGTH, NQN
 from fake_truenas.registry import DatasetHooks, Namespace
 from fake_truenas.schema import Bool, Enum, Field, Int, Nullable, Obj, Str
 from fake_truenas.services import running
@@ -26,8 +29,6 @@ from fake_truenas.share_tables import (
 )
 from fake_truenas.store import Row
 from fake_truenas.volumes import device_dataset, device_exists, device_path, mountpoint, pool_problem
-
-_MAX_NQN = 223
 
 
 class _Hooks(DatasetHooks):
@@ -59,11 +60,13 @@ def _clean_subsys(ctx: Ctx, data: Entry, old: Entry | None, problems: Problems) 
     own = old["id"] if old else None
     if NVMET_SUBSYSTEMS.find(ctx.db, name=data["name"], but=own):
         problems.add("name", "Object with this name already exists")
-    subnqn = data["subnqn"] or f"{nvmet_config(ctx)['basenqn']}:{data['name']}"[:_MAX_NQN]
-    if NVMET_SUBSYSTEMS.find(ctx.db, subnqn=subnqn, but=own):
-        problems.add("subnqn", "Object with this subnqn already exists")
+    subnqn = data["subnqn"] or f"{nvmet_config(ctx)['basenqn']}:{data['name']}"[:MAX_LENGTH]
     if data["ana"] is not None:
         problems.add("ana", "This platform does not support Asymmetric Namespace Access(ANA).")
+    problems.check()
+    if NVMET_SUBSYSTEMS.find(ctx.db, subnqn=subnqn, but=own):  # the real server leaves this to its database
+        column = "services_nvmet_subsys.nvmet_subsys_subnqn"
+        raise Unexpected(IntegrityError(f"(sqlite3.IntegrityError) UNIQUE constraint failed: {column}"))
     return {**data, "subnqn": subnqn, "serial": old["serial"] if old else f"{ctx.rng.getrandbits(80):020x}"}
 
 

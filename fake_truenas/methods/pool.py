@@ -10,11 +10,10 @@ from fake_truenas.plan import Column
 from fake_truenas.registry import Namespace
 from fake_truenas.schema import Int
 from fake_truenas.store import Row
+from fake_truenas.vdevs import topology
 
 pool = Namespace("pool")
 namespaces = (pool,)
-
-_NO_ERRORS = {"read_errors": 0, "write_errors": 0, "checksum_errors": 0}
 
 
 def _entries(ctx: Ctx, rows: Sequence[Row], extra: Mapping[str, Any]) -> list[dict[str, Any]]:  # noqa: ARG001 - as for all sources
@@ -50,37 +49,8 @@ def _entry(row: Row) -> dict[str, Any]:
         "free_str": zfs.human_size(free),
         "freeing_str": "0",
         "autotrim": {"parsed": "off", "rawvalue": "off", "source": "DEFAULT", "value": "off"},
-        "topology": _topology(row, allocated),
+        "topology": topology(row, allocated),
     }
-
-
-def _topology(row: Row, allocated: int) -> dict[str, Any]:
-    size = row["size_bytes"]
-    stats = {
-        "timestamp": 0,
-        **_NO_ERRORS,
-        "ops": [0] * 7,
-        "bytes": [0] * 7,
-        "size": size,
-        "allocated": allocated,
-        "free": max(0, size - allocated),
-        "fragmentation": 0,
-        "self_healed": 0,
-        "configured_ashift": 12,
-        "logical_ashift": 9,
-        "physical_ashift": 12,
-    }
-    vdev: dict[str, Any] = {
-        "name": "mirror-0",
-        "type": "MIRROR",
-        "path": None,
-        "guid": str(int(row["guid"]) ^ 1),
-        "status": "ONLINE",
-        "stats": stats,
-        "children": [],
-        "unavail_disk": None,
-    }
-    return {"data": [vdev], "log": [], "cache": [], "spare": [], "special": [], "dedup": []}
 
 
 POOLS = Source(

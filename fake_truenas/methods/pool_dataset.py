@@ -1,14 +1,14 @@
 """pool.dataset.*: queries, create and delete (TrueNAS API 25.10)."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import orjson
 
 from fake_truenas import dataset_ops, directories, pools, space, zfs
 from fake_truenas.context import Ctx
-from fake_truenas.crud import Entry, get_entry, run_query
-from fake_truenas.dataset_entries import DATASETS, Builder, query_source
+from fake_truenas.crud import Entry, run_query
+from fake_truenas.dataset_entries import Builder, dataset_steps, query_source
 from fake_truenas.dataset_ops import COLLECTION, ENOTEMPTY, NewDataset
 from fake_truenas.dataset_params import (
     CREATE,
@@ -25,6 +25,7 @@ from fake_truenas.properties import BY_ZFS_NAME, SIZE_COLUMNS, parse_size
 from fake_truenas.query import QUERY_OPTIONS, QUERY_PARAMS
 from fake_truenas.registry import Namespace
 from fake_truenas.schema import Bool, Field, Obj, Str
+from fake_truenas.steps import Steps
 from fake_truenas.store import Row
 from fake_truenas.volumes import mountpoint
 
@@ -32,32 +33,34 @@ datasets = Namespace("pool.dataset")
 namespaces = (datasets,)
 
 TOO_BIG = "It is not recommended to use more than 80% of your available space for VOLUME"
+_FAILED = "Failed to create dataset: cannot create '{}'"
 NOT_A_MULTIPLE = "Volume size should be a multiple of volume block size"
 
 
 @datasets.method("query", *QUERY_PARAMS)
-def query(ctx: Ctx, filters: list[Any], options: dict[str, Any]) -> Any:
+def query(ctx: Ctx, filters: list[Any], options: dict[str, Any]) -> Steps:
     """Datasets by filters; `extra` says how much of each is shown (`dataset_entries`)."""
     return run_query(ctx, query_source(ctx, filters, options["extra"]), filters, options)
 
 
 @datasets.method("get_instance", Field("id", Str()), Field("options", QUERY_OPTIONS, default={}))
-def get_instance(ctx: Ctx, name: str, options: dict[str, Any]) -> Entry:
+def get_instance(ctx: Ctx, name: str, options: dict[str, Any]) -> Generator[list[Any], None, Entry]:
     """One dataset.
 
     Raises:
         ValidationErrors: it does not exist (ENOENT), or TrueNAS keeps it for itself.
     """
-    if zfs.is_internal(name):
-        raise does_not_exist("PoolDataset", name)
-    return get_entry(ctx, DATASETS, name, options["extra"])
+    row = require(ctx, name)
+    entries = yield from dataset_steps(ctx, [row], options["extra"])
+    entry: Entry = entries[0]
+    return entry
 
 
-def entry_of(ctx: Ctx, name: str, above: Sequence[Row] = ()) -> Entry:
+def entry_of(ctx: Ctx, name: str) -> Entry:
     """The full entry of a dataset that exists."""
     row = space.find(ctx.db, name)
     assert row is not None  # noqa: S101 - it was just written
-    return Builder(ctx.db, {}, above).entry(row)
+    return Builder(ctx.db, {}).entry(row)
 
 
 def require(ctx: Ctx, name: str) -> Row:
@@ -85,7 +88,8 @@ def create(ctx: Ctx, data: Entry) -> Entry:
     problems = Problems("pool_dataset_create")
     _check_name(problems, name)
     above = _above(ctx, problems, name, create_ancestors=data["create_ancestors"])
-    _check_fields(ctx, problems, data, above)
+    existing = space.find(ctx.db, name)
+    _check_fields(ctx, problems, data, above, existing)
     if data["create_ancestors"]:
         above = _create_ancestors(ctx, name, above)
     volblocksize = _volblocksize(data) if is_volume else 0
@@ -98,17 +102,19 @@ def create(ctx: Ctx, data: Entry) -> Entry:
         local=settings_of(data)[0],
         user_properties=user_properties_of(data, creating=True),
     )
+    if existing is not None:
+        raise CallError(f"{_FAILED.format(name)}: dataset already exists")
     _insert(ctx, new, above[-1])
     reserves = new.sizes["reservation"] or new.sizes["refreservation"]  # has changed the rows above
-    entry = entry_of(ctx, name, () if reserves else above)
+    row = space.find(ctx.db, name)
+    assert row is not None  # noqa: S101 - it was just written
+    entry = Builder(ctx.db, {}, () if reserves else above).new_entry(row)
     ctx.emit(COLLECTION, "added", name, entry)
     return entry
 
 
 def _insert(ctx: Ctx, new: NewDataset, parent: Row) -> None:
-    failed = f"Failed to create dataset: cannot create '{new.name}'"
-    if space.find(ctx.db, new.name) is not None:
-        raise CallError(f"{failed}: dataset already exists")
+    failed = _FAILED.format(new.name)
     for setting in new.local:
         if new.type == "VOLUME" and not BY_ZFS_NAME[setting].volume:
             raise CallError(f"{failed}: '{setting}' does not apply to datasets of this type")
@@ -153,7 +159,7 @@ def _above(ctx: Ctx, problems: Problems, name: str, *, create_ancestors: bool) -
     return rows
 
 
-def _check_fields(ctx: Ctx, problems: Problems, data: Entry, above: Sequence[Row]) -> None:
+def _check_fields(ctx: Ctx, problems: Problems, data: Entry, above: Sequence[Row], existing: Row | None) -> None:
     name, is_volume = data["name"], data["type"] == "VOLUME"
     check_type_fields(problems, data, is_volume=is_volume)
     if is_volume:
@@ -171,7 +177,8 @@ def _check_fields(ctx: Ctx, problems: Problems, data: Entry, above: Sequence[Row
     problems.check()
     if above[-1]["type"] == "VOLUME":
         problems.add("name", f"{above[-1]['name']}: parent may not be a ZFS volume")
-    if directories.find(ctx, mountpoint(name)) is not None:  # before ZFS is asked
+    is_mounted = existing is not None and existing["type"] == "FILESYSTEM"
+    if is_mounted or directories.is_in_the_way(ctx, name, above):  # before ZFS is asked
         problems.add("name", f"Path {mountpoint(name)} already exists")
     if data["encryption"]:
         if data["inherit_encryption"]:
@@ -233,12 +240,13 @@ def delete(ctx: Ctx, name: str, options: dict[str, Any]) -> bool:
     row = space.find(ctx.db, name)
     if row is not None and not recursive and space.has_children(ctx.db, row["pk"]):
         raise CallError(f"Failed to delete dataset: cannot destroy '{name}': filesystem has children", ENOTEMPTY)
-    row = require(ctx, name)
+    if row is None or zfs.is_internal(name):
+        raise does_not_exist("PoolDataset", name)
     family = dataset_ops.tree(ctx.db, row) if recursive else [row]
     in_use = dataset_ops.busy_names(ctx, family)
     for one in family:
         for hook in ctx.nas.hooks:
             hook.detach(ctx, one["name"])
     ctx.keep()
-    dataset_ops.destroy(ctx, row, recursive=recursive, in_use=in_use)
+    dataset_ops.destroy(ctx, row, recursive=recursive, family=family, in_use=in_use)
     return True

@@ -17,6 +17,7 @@ from fake_truenas.properties import CHECKSUMS, COMPRESSIONS, ENCRYPTIONS, RECORD
 from fake_truenas.registry import Job
 from fake_truenas.schema import ABSENT, Bool, Field, List, Nullable, Obj, Str
 from fake_truenas.share_tables import ISCSI_EXTENTS, ISCSI_TARGET_EXTENTS, ISCSI_TARGETS
+from fake_truenas.steps import complete
 from fake_truenas.volumes import device_path, mountpoint
 
 namespaces = ()
@@ -101,7 +102,7 @@ def details(ctx: Ctx) -> list[Entry]:
 def _task_counts(ctx: Ctx) -> Callable[[str], int]:
     """How many periodic snapshot tasks a dataset has."""
     method = ctx.nas.registry.methods.get("pool.snapshottask.query")
-    found = method.handler(ctx, *method.validate([[], {"select": ["dataset"]}])) if method is not None else []
+    found = [] if method is None else complete(method.handler(ctx, *method.validate([[], {"select": ["dataset"]}])))
     names = [task["dataset"] for task in found]
     return names.count
 

@@ -1,94 +1,78 @@
 import asyncio
-import errno
-from types import SimpleNamespace
+import random
 
 import pytest
 
-from csisim.cli.demo_faults import UNMOUNT_REFUSALS, BusyHosts, LinkCutter
-from csisim.host import NodeHost
-from csisim.sim.backend import MemoryBackend
-from csisim.sim.host import SimHost
+from csisim.cli.demo_faults import UNMOUNT_REFUSALS, DemoFaults
+from csisim.cluster import Cluster, ClusterSettings
+from csisim.faults.settings import FaultSettings
+from csisim.truenas.client import NasClient
 
 
-class Connection:
-    def __init__(self):
-        self.aborted = 0
-
-    def abort(self):
-        self.aborted += 1
-
-
-async def run_calls(cutter, *methods):
-    """Run calls that meet each other; returns their connection and what was applied before each cut."""
-    connection = Connection()
-    applied = []
-    met = asyncio.Barrier(len(methods))
-
-    async def one(method):
-        async def proceed():
-            await met.wait()
-            applied.append(method)
-            return method
-
-        return await cutter.intercept(SimpleNamespace(method=method, connection=connection), proceed)
-
-    results = await asyncio.gather(*(one(method) for method in methods))
-    assert list(results) == list(methods)
-    return connection, applied
+@pytest.fixture
+async def running():
+    settings = ClusterSettings(grace_period_s=0.5)
+    async with Cluster(settings, rng=random.Random(1), faults=FaultSettings()) as cluster:
+        faults = DemoFaults(cluster.injection, cluster.hosts)
+        client = NasClient(cluster.nas_settings, rng=random.Random(2))
+        await client.start()
+        cluster.nas.call_direct("pool.dataset.create", {"name": "tank/csi"})
+        try:
+            yield cluster, faults, client
+        finally:
+            await client.close()
 
 
-async def test_nothing_is_cut_unless_armed():
-    connection, _ = await run_calls(LinkCutter([]), *["pool.dataset.create"] * 5)
-
-    assert connection.aborted == 0
-
-
-async def test_a_cut_strikes_once_after_a_change_while_others_run():
-    cutter = LinkCutter([])
-    cutter.arm()
-
-    connection, applied = await run_calls(cutter, *["pool.dataset.create"] * 5)
-
-    assert connection.aborted == 1
-    assert applied
-    (injection,) = cutter.injections
-    assert injection.in_flight >= 3
-    assert cutter.wanted == 0
+async def create(client, count):
+    calls = [client.call("pool.dataset.create", {"name": f"tank/csi/{number}"}) for number in range(count)]
+    return await asyncio.gather(*calls, return_exceptions=True)
 
 
-@pytest.mark.parametrize("methods", [["pool.dataset.create"] * 2, ["pool.dataset.query"] * 5], ids=["alone", "reads"])
-async def test_a_cut_waits_for_a_crowd_and_for_a_change(methods):
-    cutter = LinkCutter([])
-    cutter.arm()
-
-    connection, _ = await run_calls(cutter, *methods)
-
-    assert connection.aborted == 0
-    assert cutter.wanted == 1
+async def test_nothing_is_cut_unless_wanted(running):
+    _, faults, client = running
+    assert not any(isinstance(each, Exception) for each in await create(client, 5))
+    assert faults.injections == []
 
 
-async def test_a_busy_path_is_refused_a_few_times_and_stays_mounted(tmp_path):
-    backend = MemoryBackend()
-    backend.export("nas:/mnt/a", 1 << 30)
-    sim = SimHost(backend)
-    injections = []
-    hosts = BusyHosts(injections)
-    host = hosts("node-1", NodeHost(sim.mounter, sim.devices, sim.files))
-    path, other = tmp_path / "a", tmp_path / "b"
-    for each in (path, other):
-        await host.mounter.make_dir(str(each))
-        await host.mounter.mount("nas:/mnt/a", str(each), "nfs", ())
-    hosts.mounters["node-1"].keep_busy(str(path), "pvc-1")
+async def test_a_cut_strikes_once_after_a_change_while_others_run(running):
+    cluster, faults, client = running
+    faults.cut_link("create")
+
+    results = await create(client, 6)
+
+    assert sum(isinstance(each, Exception) for each in results) >= 2  # all that were under way
+    assert len(cluster.nas.call_direct("pool.dataset.query", [["id", "^", "tank/csi/"]])) >= 2
+    (injection,) = faults.injections
+    assert (injection.what, injection.in_flight >= 2) == ("websocket cut", True)
+
+
+async def test_a_cut_waits_for_its_kind_of_change_and_for_a_second_one(running):
+    _, faults, client = running
+    faults.cut_link("delete")
+    await create(client, 5)
+    await client.call("pool.dataset.delete", "tank/csi/1")
+    assert faults.injections == []
+
+
+async def test_a_busy_path_is_refused_a_few_times_and_stays_mounted(running, tmp_path):
+    cluster, faults, _ = running
+    (node,) = cluster.hosts
+    machine = cluster.hosts[node]
+    wrapped = cluster.injection.host(node, machine)
+    busy, other = tmp_path / "it's busy", tmp_path / "other"
+    for each in (busy, other):
+        await wrapped.mounter.make_dir(str(each))
+        await wrapped.mounter.bind(str(tmp_path), str(each), ())
+    faults.keep_busy(node, str(busy), "pvc-1")
 
     for _ in range(UNMOUNT_REFUSALS):
-        with pytest.raises(OSError, match="busy") as caught:
-            await host.mounter.umount(str(path))
-        assert caught.value.errno == errno.EBUSY
-    await host.mounter.umount(str(other))
-    await host.mounter.umount(str(path))
+        with pytest.raises(OSError, match="busy"):
+            await wrapped.mounter.umount(str(busy))
+    await wrapped.mounter.umount(str(other))
+    await wrapped.mounter.umount(str(busy))
 
-    assert hosts.mounters["node-1"].still_mounted == [True] * UNMOUNT_REFUSALS
-    assert [(each.what, each.subject) for each in injections] == [
+    assert faults.still_mounted == [True] * UNMOUNT_REFUSALS
+    assert [(each.what, each.subject) for each in faults.injections] == [
         ("unmount refused (EBUSY)", "pvc-1")
     ] * UNMOUNT_REFUSALS
-    assert sim.mounter.all_mounts() == ()
+    assert machine.mounter.all_mounts() == ()

@@ -4,9 +4,9 @@ import json
 from grpc import StatusCode
 from rich.console import Console
 
-from csisim.cli.demo_callers import Attempt
 from csisim.cli.demo_faults import Injection
 from csisim.cli.demo_report import Check, Seen, Verdict, percentile, print_verdict, rpc_rows, seen_of
+from csisim.co.callers import Attempt
 
 
 def attempt(rpc="CreateVolume", subject="pvc-1", start=0.0, end=0.001, code=StatusCode.OK):

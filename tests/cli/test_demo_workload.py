@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from csisim.cli.demo_callers import Calls
-from csisim.cli.demo_kubelet import CheckFailed
 from csisim.cli.demo_workload import CONCURRENCY, Blocks, Trouble, Workload, kubelets_on
+from csisim.co.callers import Calls
+from csisim.co.kubelet import CheckFailed
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def workload(content):
     workload = Workload(
         main=None,
         kubelets={},
-        trouble=Trouble(lambda: None, lambda *_: None),
+        trouble=Trouble(lambda _: None, lambda *_: None),
         blocks=Blocks(write, read),
         rng=random.Random(1),
         progress=lambda *step: told.append(step),

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 import grpc
 import pytest
 
-from csisim.cluster.endpoint import Endpoint
 from csisim.cluster.real import RealSurroundings
 from csisim.cluster.settings import ClusterError
 from csisim.driver.server import Services
+from csisim.endpoint import Endpoint
 from csisim.pb import csi_pb2 as csi
 from csisim.pb import csi_pb2_grpc
 from fake_truenas import Nas, NasConfig

@@ -10,7 +10,8 @@ import pytest
 
 from csisim.pb import csi_pb2 as csi
 from tests.support.orchestrator import remove_directory
-from tests.support.processes import Server, driver
+from tests.support.processes import Server
+from tests.support.proxied import plugin
 from tests.support.rpc import Client
 from tests.support.sanity import Sanity
 
@@ -19,7 +20,7 @@ ATTACH_LIMIT = 5
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    process = driver(tmp_path_factory.mktemp("csi"), "--max-volumes-per-node", str(ATTACH_LIMIT)).start()
+    process = plugin(tmp_path_factory.mktemp("csi"), "--max-volumes-per-node", str(ATTACH_LIMIT)).start()
     yield process
     process.stop()
 

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from csisim.pb import csi_pb2 as csi
 from tests.support.messages import Sandbox, malformed, unknown_fields
 from tests.support.orchestrator import GIB, capability, create_request, expand_request, from_snapshot, node_requests
-from tests.support.processes import NODE_ID, driver
+from tests.support.processes import NODE_ID
+from tests.support.proxied import plugin
 from tests.support.rpc import METHODS, Client, Method
 
 CLEAR = {
@@ -63,7 +64,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     deep = base / "1" / "2" / "3" / "4"
     root = deep / "root"
     root.mkdir(parents=True)
-    server = driver(deep, "--state-dir", str(deep / "state"), "--enable", "volume-health", endpoint=base / "csi.sock")
+    server = plugin(deep, "--state-dir", str(deep / "state"), "--enable", "volume-health", endpoint=base / "csi.sock")
     server.start()
     call = Client(base / "csi.sock")
     known, _ = _populate(call, root, "known")

@@ -10,7 +10,8 @@ import pytest
 
 from csisim.pb import csi_pb2 as csi
 from tests.support.orchestrator import GIB, create_request, node_requests
-from tests.support.processes import API_KEY, NODE_ID, Server, driver, free_port, nas, nas_flags
+from tests.support.processes import API_KEY, NODE_ID, Server, free_port, nas, nas_flags
+from tests.support.proxied import plugin
 from tests.support.rpc import METHODS, Client, has_option
 
 CANARY = "canary-7f3a"
@@ -27,9 +28,9 @@ def servers(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
     directory = tmp_path_factory.mktemp("secrets")
     port = free_port()
     backend = nas(directory, port).start()
-    plugin = driver(directory, *nas_flags(port), "--log-format", request.param, "-v", "5").start()
-    yield [plugin, backend]
-    for server in (plugin, backend):
+    served = plugin(directory, *nas_flags(port), "--log-format", request.param, "-v", "5").start()
+    yield [served, backend]
+    for server in (served, backend):
         if server.process.poll() is None:
             server.stop()
 
@@ -85,20 +86,20 @@ def test_the_descriptor_marks_secrets_of_many_rpcs() -> None:
 
 
 def test_calls_are_logged_and_answered_without_secrets(servers: list[Server], tmp_path: Path) -> None:
-    plugin, backend = servers
-    call = Client(plugin.directory / "csi.sock")
+    served, backend = servers
+    call = Client(served.directory / "csi.sock")
     said = _send_everything(call, tmp_path)
     call.close()
     assert len(said) >= len(SECRET_FIELDS)
-    plugin.stop()
+    served.stop()
     backend.stop()
-    for text in (plugin.output, backend.output, *said):
+    for text in (served.output, backend.output, *said):
         assert CANARY not in text
         assert API_KEY not in text
         assert API_KEY[2:] not in text
-    assert "***stripped***" in plugin.output
+    assert "***stripped***" in served.output
     # A log that says nothing keeps no secret: every call is in it, in the form that tools parse.
-    calls = [found for line in plugin.output.splitlines() if (found := _logged_call(line))]
+    calls = [found for line in served.output.splitlines() if (found := _logged_call(line))]
     assert all({"Method", "Request", "Response", "Error", "FullError"} <= line.keys() for line in calls)
     assert {method.path for method, _ in SECRET_FIELDS} <= {line["Method"] for line in calls}
 

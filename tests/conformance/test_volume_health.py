@@ -8,7 +8,8 @@ from grpc import StatusCode
 
 from csisim.pb import csi_pb2 as csi
 from tests.support.orchestrator import capability, create_request, node_requests
-from tests.support.processes import NODE_ID, driver
+from tests.support.processes import NODE_ID
+from tests.support.proxied import plugin
 from tests.support.rpc import Client, refused
 
 CONTROLLER = csi.ControllerServiceCapability.RPC
@@ -17,7 +18,7 @@ NODE = csi.NodeServiceCapability.RPC
 
 @pytest.fixture(scope="module")
 def healthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    server = driver(tmp_path_factory.mktemp("health"), "--enable", "volume-health").start()
+    server = plugin(tmp_path_factory.mktemp("health"), "--enable", "volume-health").start()
     client = Client(server.directory / "csi.sock")
     yield client
     client.close()

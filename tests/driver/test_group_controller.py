@@ -233,3 +233,22 @@ async def test_a_group_whose_deletion_has_begun_is_gone_and_can_be_cut_anew(rig)
     assert again.group_snapshot_id == first.group_snapshot_id
     assert [each.source_volume_id for each in again.snapshots] == ["a", "c"]
     assert await rig.names("pool.snapshot.query") == ["tank/csi/a@g_g", "tank/csi/c@g_g", "tank/csi@g_g"]
+
+
+@pytest.mark.usefixtures("volumes")
+async def test_a_record_that_was_made_and_answered_with_an_error_is_completed_by_the_repeat(rig):
+    async def done_and_denied(_call, proceed):
+        await proceed()
+        raise CallError("lost the other controller on the way", 5)
+
+    rig.on_call("pool.snapshot.update", done_and_denied)
+    assert await rig.rpc.code(group("g", "a", "b")) is StatusCode.UNAVAILABLE
+
+    await rig.rpc(group("g", "a", "b"))
+
+    listed = (await rig.rpc(pb.ListSnapshotsRequest())).entries
+    assert [each.snapshot.snapshot_id for each in listed] == ["a@g_g", "b@g_g"]
+    await rig.rpc(delete("g"))
+    assert await rig.names("pool.snapshot.query") == []
+    root = (await rig.ask("pool.dataset.query", [["id", "=", "tank/csi"]], {}))[0]
+    assert root["user_properties"] == {}

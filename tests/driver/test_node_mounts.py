@@ -2,11 +2,13 @@
 
 import errno
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from csisim.driver import node_mounts as mounts
 from csisim.errors import FailedPrecondition
+from csisim.host import Mounter
 from csisim.sim.backend import MemoryBackend
 from csisim.sim.host import SimHost
 from csisim.sim.mounts import SimMounter
@@ -43,6 +45,42 @@ async def test_a_stacked_volume_is_taken_off_completely(mounter: SimMounter, pat
     await mounts.take_off(mounter, path, "nas:/ours")
     await mounts.take_off(mounter, path, "nas:/ours")
     assert await sources(mounter, path) == []
+
+
+async def test_an_unmount_that_says_busy_and_was_done_is_done(mounter: SimMounter, path: str) -> None:
+    class Forgetful:
+        """Unmounts, and then says that it could not."""
+
+        async def umount(self, target: str) -> None:
+            await mounter.umount(target)
+            raise OSError(errno.EBUSY, "busy", target)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(mounter, name)
+
+    await mount(mounter, path, "ours")
+
+    await mounts.take_off(cast("Mounter", Forgetful()), path, "nas:/ours")
+
+    assert await sources(mounter, path) == []
+
+
+async def test_an_unmount_that_is_refused_as_it_is_asked_for_is_not_taken_for_done(
+    mounter: SimMounter, path: str
+) -> None:
+    class Refusing:
+        async def umount(self, target: str) -> None:
+            raise OSError(errno.EINVAL, "invalid", target)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(mounter, name)
+
+    await mount(mounter, path, "ours")
+
+    with pytest.raises(FailedPrecondition, match="EINVAL"):
+        await mounts.take_off(cast("Mounter", Refusing()), path, "nas:/ours")
+
+    assert await sources(mounter, path) == ["ours"]
 
 
 async def test_a_mount_over_the_volume_is_named_and_left(mounter: SimMounter, path: str) -> None:

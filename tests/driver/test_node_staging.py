@@ -4,6 +4,7 @@
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 from grpc import StatusCode
@@ -321,3 +322,48 @@ async def test_an_interrupted_stage_can_be_followed_by_one_at_another_path(world
     await world.unstage(staging=other)
     assert not Path(other).exists()
     assert await world.leaks() == []
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_file_system_that_was_mounted_and_not_grown_is_grown_by_the_repeat(world: World, before: bool) -> None:
+    world.volume("iscsi")
+    await world.stage()
+    await world.unstage()
+    world.backend.sizes["zvol-pvc-1"] = 2 * GIB  # as a restored volume that is larger than its snapshot
+    left = 1
+
+    class Failing:
+        """Fails once: when the file system is to grow, or when it has just been mounted."""
+
+        def __init__(self, part: Any) -> None:
+            self.part = part
+
+        async def mount(self, *args: Any) -> None:
+            nonlocal left
+            await self.part.mount(*args)
+            if not before and left:
+                left -= 1
+                raise OSError(errno.EIO, "lost", args[1])
+
+        async def resize_fs(self, path: str) -> int:
+            nonlocal left
+            if before and left:
+                left -= 1
+                raise OSError(errno.EIO, "lost", path)
+            size_bytes: int = await self.part.resize_fs(path)
+            return size_bytes
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.part, name)
+
+    world.restart(Failing)
+    with pytest.raises(errors.Unavailable):
+        await world.stage()
+    world.restart()
+
+    await world.stage()
+
+    assert (await world.stats(world.staging)).usage[0].total == 2 * GIB
+    world.volumes.down = True
+    world.backend.outage = errno.ETIMEDOUT
+    await world.stage()  # is done, and needs nobody any more

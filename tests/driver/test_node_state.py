@@ -25,6 +25,7 @@ RECORD = Staged(
     "/dev/disk/by-path/x",
     made_directory=True,
     readonly=True,
+    growing=True,
     published=(Published("/target", CAPABILITY, readonly=True),),
 )
 
@@ -110,3 +111,14 @@ def test_a_volume_is_read_only_for_any_of_three_reasons(flags: tuple[str, ...], 
     writable = replace(RECORD, readonly=False)
     assert not writable.read_only
     assert replace(writable, readonly=readonly, capability=Capability(AccessType.MOUNT, mode, "", flags)).read_only
+
+
+async def test_a_record_from_before_growing_was_noted_has_grown() -> None:
+    files = MemoryStateFiles()
+    records = StageRecords(files)
+    await records.save(RECORD)
+    row = json.loads(await files.read("pvc-1") or b"")
+    del row["growing"]
+    await files.write("pvc-1", json.dumps(row).encode())
+
+    assert await records.load("pvc-1") == replace(RECORD, growing=False)

@@ -4,6 +4,7 @@
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,3 +95,36 @@ async def test_a_device_above_the_limit_does_not_grow_its_file_system(world: Wor
     with pytest.raises(errors.OutOfRange, match="more than the limit"):
         await world.expand(world.staging, capacity_range=pb.CapacityRange(required_bytes=2 * GIB, limit_bytes=2 * GIB))
     assert (await world.stats(world.staging)).usage[0].total == GIB
+
+
+@pytest.mark.parametrize("times", [1, 1000])
+async def test_a_file_system_that_is_being_resized_already_is_busy_and_no_reason_to_give_up(
+    world: World, times: int
+) -> None:
+    world.volume("iscsi")
+    await world.stage()
+    world.backend.sizes["zvol-pvc-1"] = 2 * GIB
+    left = times
+
+    class Resizing:
+        def __init__(self, part: Any) -> None:
+            self.part = part
+
+        async def resize_fs(self, path: str) -> int:
+            nonlocal left
+            left -= 1
+            if left >= 0:
+                raise OSError(errno.EBUSY, "busy", path)
+            size_bytes: int = await self.part.resize_fs(path)
+            return size_bytes
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.part, name)
+
+    world.restart(Resizing)
+    if times > 1:
+        with pytest.raises(errors.Aborted, match="grow the file system"):
+            await world.expand(world.staging, 2 * GIB)
+        left = 0
+    assert await world.expand(world.staging, 2 * GIB) == 2 * GIB
+    assert (await world.stats(world.staging)).usage[0].total == 2 * GIB

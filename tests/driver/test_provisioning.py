@@ -318,7 +318,7 @@ async def test_a_definite_error_leaves_nothing_behind(rig, protocol, method, sou
     given = {"snapshot": from_snapshot("src@s"), "volume": from_volume("src")}
 
     async def refuse(_call, _proceed):
-        raise CallError("the daemon did not start", 5)
+        raise CallError("the daemon did not start", 14)
 
     rig.on_call(method, refuse)
     fields = {"volume_content_source": given[source]} if source else {}

@@ -207,5 +207,31 @@ async def test_an_error_that_only_sounds_like_gone_is_no_success(rig):
         raise CallError("device not found", 5)
 
     rig.on_call("pool.dataset.delete", broken)
-    assert await rig.rpc.code(pb.DeleteVolumeRequest(volume_id="v")) is StatusCode.INTERNAL
+    assert await rig.rpc.code(pb.DeleteVolumeRequest(volume_id="v")) is StatusCode.UNAVAILABLE
     assert "tank/csi/v" in await rig.leftovers()
+
+
+@pytest.mark.parametrize("method", ["iscsi.target.query", "iscsi.extent.query"])
+async def test_a_nas_that_is_too_busy_to_answer_does_not_make_the_volume_one_in_use(rig, method):
+    await rig.rpc(create("v", "iscsi"))
+
+    async def busy(_call, _proceed):
+        raise CallError("try again later", 16)
+
+    rig.on_call(method, busy)
+    assert await rig.rpc.code(pb.DeleteVolumeRequest(volume_id="v")) is StatusCode.UNAVAILABLE
+    await rig.rpc(pb.DeleteVolumeRequest(volume_id="v"))
+    assert await rig.leftovers() == []
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_a_deletion_that_was_done_and_is_answered_with_an_error_is_done(rig, protocol):
+    await rig.rpc(create("v", protocol))
+
+    async def done_and_denied(_call, proceed):
+        await proceed()
+        raise CallError("lost the other controller on the way", 5)
+
+    rig.on_call("pool.dataset.delete", done_and_denied)
+    await rig.rpc(pb.DeleteVolumeRequest(volume_id="v"))
+    assert await rig.leftovers() == []

@@ -64,16 +64,20 @@ async def serving(**settings: Any) -> AsyncIterator[Served]:
 
 
 class ScramClient:
-    """One login with SCRAM-SHA-512."""
+    """One login with SCRAM-SHA-512; `header` and `binding` are what the client says of the channel."""
 
-    def __init__(self, username: str, key: str, nonce: bytes = b"n" * 32) -> None:
+    def __init__(
+        self, username: str, key: str, nonce: bytes = b"n" * 32, *, header: str = "n", binding: bytes = b""
+    ) -> None:
         number, _, self._secret = key.partition("-")
+        self._header = f"{header},,"
+        self._channel = base64.b64encode(self._header.encode() + binding).decode()
         self.bare = f"n={username}:{number},r={base64.b64encode(nonce).decode()}"
         self._client_nonce = nonce
         self._salted = self._message = self.client_key = b""
 
     def first(self) -> dict[str, str]:
-        return {"mechanism": "SCRAM", "scram_type": "CLIENT_FIRST_MESSAGE", "rfc_str": f"n,,{self.bare}"}
+        return {"mechanism": "SCRAM", "scram_type": "CLIENT_FIRST_MESSAGE", "rfc_str": f"{self._header}{self.bare}"}
 
     def final(self, server_first: str) -> dict[str, str]:
         parts = dict(part.split("=", 1) for part in server_first.split(","))
@@ -83,7 +87,7 @@ class ScramClient:
         self._salted = hashlib.pbkdf2_hmac(
             "sha512", self._secret.encode(), base64.b64decode(parts["s"]), int(parts["i"])
         )
-        unproven = f"c=biws,r={parts['r']}"
+        unproven = f"c={self._channel},r={parts['r']}"
         self._message = f"{self.bare},{server_first},{unproven}".encode()
         key = self.client_key = hmac.new(self._salted, b"Client Key", "sha512").digest()
         signature = hmac.new(hashlib.sha512(key).digest(), self._message, "sha512").digest()

@@ -1,5 +1,6 @@
 """Queries over a table: the answers of evaluation at the cost of SQL."""
 
+import errno
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,13 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fake_truenas import crud
 from fake_truenas.context import Ctx
 from fake_truenas.crud import Source, add_queries, get_entry, run_query
-from fake_truenas.errors import MatchNotFound, ValidationErrors
+from fake_truenas.errors import CallError, MatchNotFound, ValidationErrors
 from fake_truenas.plan import Column, Condition
 from fake_truenas.query import QUERY_OPTIONS, filter_list
 from fake_truenas.registry import Namespace, Registry
 from fake_truenas.schema import Int
+from fake_truenas.steps import complete
 from fake_truenas.store import Row
 from tests.fake_truenas.rpc import make_nas
 
@@ -68,7 +71,7 @@ def test_queries_over_a_table_agree_with_queries_over_its_entries(found: Any, wa
     checked = QUERY_OPTIONS.compile()(given, [])
     in_memory = entries(ctx, _NAS.db.rows("select * from thing order by id"), {})
     expected = filter_list(in_memory, wanted, checked)
-    assert run_query(ctx, THINGS, wanted, checked) == expected
+    assert complete(run_query(ctx, THINGS, wanted, checked)) == expected
 
 
 class Shop:
@@ -152,3 +155,12 @@ def test_what_is_not_there(shop: Shop) -> None:
     with pytest.raises(MatchNotFound):
         shop.query([["id", "=", 1001]], get=True)
     assert shop.query([["id", "=", 1001]]) == []
+
+
+def test_what_sql_cannot_sort_is_sorted_up_to_a_bound(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crud, "MAX_SORTED", 999)
+    assert len(shop.query([["id", "<", 1000]], order_by=["length"])) == 999
+    with pytest.raises(CallError, match="More than 999 entries to sort") as caught:
+        shop.query([], order_by=["length"], limit=5)
+    assert caught.value.errno == errno.E2BIG
+    assert len(shop.query([], order_by=["name"], limit=5)) == 5

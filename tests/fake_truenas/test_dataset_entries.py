@@ -1,11 +1,13 @@
 """Datasets as a query shows them: filters, shapes, and what is built."""
 
+import errno
 from typing import Any
 
 import pytest
 
-from fake_truenas import Nas, space
-from tests.fake_truenas.objects import create, volume
+from fake_truenas import Nas, dataset_entries
+from fake_truenas.errors import CallError
+from tests.fake_truenas.objects import add_referenced, create, volume
 from tests.fake_truenas.rpc import GIB, Client
 
 NATIVE_ONLY = {"retrieve_children": False, "properties": []}
@@ -120,10 +122,10 @@ def test_usage_adds_up_along_the_tree(nas: Nas) -> None:
     made(nas, "tank/p/v", type="VOLUME", volsize=GIB, sparse=True)
     pk = nas.db.value("select pk from dataset where name = 'tank/p/v'")
     with nas.db.transaction():
-        space.add_referenced(nas.db, pk, 1 << 20)
+        add_referenced(nas.db, pk, 1 << 20)
     nas.call_direct("pool.snapshot.create", {"dataset": "tank/p/v", "name": "s"})
     with nas.db.transaction():
-        space.add_referenced(nas.db, pk, 1 << 20, snapshot_bytes=1 << 19)
+        add_referenced(nas.db, pk, 1 << 20, snapshot_bytes=1 << 19)
     entry = shown(nas, "tank/p/v")
     parts = ("usedbydataset", "usedbysnapshots", "usedbychildren", "usedbyrefreservation")
     assert [entry[key]["parsed"] for key in ("used", *parts)] == [5 << 19, 1 << 21, 1 << 19, 0, 0]
@@ -203,3 +205,16 @@ def test_entries_read_together_are_those_read_one_by_one(nas: Nas) -> None:
     assert len(together) == 8
     for entry in together:
         assert nas.call_direct("pool.dataset.query", [["id", "=", entry["id"]]]) == [entry]
+
+
+def test_a_family_that_is_too_large_is_refused_and_can_be_left_out(nas: Nas, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        nas.call_direct("pool.dataset.create", {"name": f"tank/{number}"})
+    monkeypatch.setattr(dataset_entries, "MAX_NESTED", 4)
+    assert len(nas.call_direct("pool.dataset.get_instance", "tank")["children"]) == 4
+    nas.call_direct("pool.dataset.create", {"name": "tank/4"})
+    with pytest.raises(CallError, match="More than 4 datasets below tank: ask with") as caught:
+        nas.call_direct("pool.dataset.query")
+    assert caught.value.errno == errno.E2BIG
+    assert len(nas.call_direct("pool.dataset.query", [], {"extra": NATIVE_ONLY | {"flat": True}})) == 1
+    assert len(nas.call_direct("pool.dataset.query", [["id", "^", "tank"]], {"extra": NATIVE_ONLY})) == 6

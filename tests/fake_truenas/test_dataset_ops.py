@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from fake_truenas import Nas, space
+from fake_truenas import Nas
 from fake_truenas.context import Ctx
 from fake_truenas.errors import CallError
 from fake_truenas.registry import DatasetHooks
-from tests.fake_truenas.objects import create, get, used, volume
+from tests.fake_truenas.objects import add_referenced, create, get, used, volume
 from tests.fake_truenas.rpc import GIB, Client
 
 
@@ -155,7 +155,7 @@ class Box:
     def write(self, name: str, new: int, rewritten: int = 0) -> None:
         with self.nas.db.transaction():
             pk = self.nas.db.value("select pk from dataset where name = ?", (name,))
-            space.add_referenced(self.nas.db, pk, new, snapshot_bytes=rewritten)
+            add_referenced(self.nas.db, pk, new, snapshot_bytes=rewritten)
 
     def numbers(self, name: str, *keys: str) -> list[int]:
         entry = self.call("pool.dataset.get_instance", name)

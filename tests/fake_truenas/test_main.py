@@ -16,9 +16,11 @@ from typer.testing import CliRunner
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidMessage
 
-from fake_truenas import totp
+from fake_truenas import NasConfig, totp
 from fake_truenas.__main__ import app
 from fake_truenas.key_pair import keep
+from fake_truenas.latency import parse_rule
+from fake_truenas.rate_limit import RateLimit
 from tests.fake_truenas.rpc import KEY, Client, make_nas
 
 
@@ -73,17 +75,50 @@ async def test_without_a_key_it_makes_one_up_and_prints_it_once() -> None:
         await client.close()
 
 
-@pytest.mark.parametrize(("flags", "refused"), [((), True), (("--no-rate-limit",), False)])
-async def test_calls_before_the_login_are_limited_unless_switched_off(flags: tuple[str, ...], refused: bool) -> None:
-    async with process(*flags, FAKE_TRUENAS_API_KEY=KEY) as child:
-        client = Client(await connect(await ready(child), proxy=None))
-        replies = [await client.start("core.ping") for _ in range(20)]
-        assert [(await reply)["result"] for reply in replies] == ["pong"] * 20
-        last = await client.start("core.ping")
-        # Its refusal takes seconds; what is sent behind it does not wait for it.
-        assert (await client.refused("auth.me")).data["error"] == 207
-        assert last.done() is not refused
-        await client.close()
+@pytest.mark.parametrize(
+    ("flags", "member", "expected"),
+    [
+        ((), "rate_limit", RateLimit()),
+        (("--no-rate-limit",), "rate_limit", None),
+        (("--version", "26.0"), "version", "26.0"),
+        ((), "version", "25.10.5"),
+        ((), "idle_timeout_s", 60.0),
+        (("--version", "26.0"), "idle_timeout_s", 3600.0),
+        (("--idle-timeout", "0.05"), "idle_timeout_s", 0.05),
+        (("--idle-timeout", "0"), "idle_timeout_s", None),
+        (("--insecure-keys",), "insecure_keys", True),
+        (("--latency", "core.*=20ms"), "latency", (parse_rule("core.*=20ms"),)),
+    ],
+)
+def test_flags_make_the_configuration(
+    flags: tuple[str, ...], member: str, expected: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[NasConfig] = []
+    monkeypatch.setattr("fake_truenas.__main__._run", lambda config, *_: made.append(config))
+    result = CliRunner().invoke(app, ["--api-key", KEY, *flags])
+    assert (result.exit_code, result.output) == (0, "")
+    assert getattr(made[0], member) == expected
+
+
+def test_the_help_says_what_happens_without_a_flag() -> None:
+    shown = " ".join(CliRunner().invoke(app, ["--help"], env={"COLUMNS": "400"}).output.split())
+    for default in (
+        "127.0.0.1:6000",
+        "25.10.5",
+        "(tank:1TiB)",
+        "(FULL_ADMIN)",
+        "(60, from 26.0 on 3600)",
+        "(everywhere)",
+    ):
+        assert f"[default: {default}]" in shown, default
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"), [(("--idle-timeout", "-1"), "idle timeout"), (("--version", "27.0"), "'27.0' is not known")]
+)
+def test_flags_that_cannot_be_are_refused(flags: tuple[str, ...], said: str) -> None:
+    result = CliRunner().invoke(app, ["--api-key", "1-x", *flags])
+    assert (result.exit_code, said in " ".join(result.output.split())) == (2, True)
 
 
 async def test_a_user_logs_in_and_no_secret_reaches_the_log() -> None:
@@ -101,9 +136,11 @@ async def test_a_user_logs_in_and_no_secret_reaches_the_log() -> None:
 
 
 async def test_roles_and_a_second_factor_are_given_by_flags() -> None:
-    flags = ("--user", "ada:pw", "--role", "ada=DATASET_READ", "--role", "truenas_admin=READONLY_ADMIN")
+    flags = ("--version", "25.04", "--user", "ada:pw", "--role", "ada=DATASET_READ",
+             "--role", "truenas_admin=READONLY_ADMIN")  # fmt: skip
     async with process(*flags, FAKE_TRUENAS_API_KEY=KEY, FAKE_TRUENAS_OTP_SECRET="ada=JBSWY3DPEHPK3PXP") as child:
         client = await login(await ready(child))
+        assert await client.call("system.version") == "TrueNAS-25.04.2"
         assert (await client.refused("pool.dataset.create", {"name": "tank/x"})).data["error"] == 13
         assert await client.call("auth.login", "ada", "pw", None) is False
         secret, now = totp.parse_secret("JBSWY3DPEHPK3PXP"), datetime.now(UTC).timestamp()
@@ -123,15 +160,6 @@ def test_wrong_users_are_refused_without_showing_the_password(text: str) -> None
     assert result.exit_code == 2
     assert "user" in result.output
     assert "hunter2" not in result.output
-
-
-async def test_idle_connections_are_cut_after_the_given_time() -> None:
-    async with process("--idle-timeout", "0.05", FAKE_TRUENAS_API_KEY=KEY) as child:
-        socket = await connect(await ready(child), proxy=None)
-        await socket.wait_closed()
-        assert socket.close_code == 1006
-    result = CliRunner().invoke(app, ["--api-key", "1-x", "--idle-timeout", "-1"])
-    assert result.exit_code == 2
 
 
 async def test_a_certificate_of_its_own_is_made_and_found_again(tmp_path: Path) -> None:
@@ -163,16 +191,6 @@ async def test_a_given_certificate_is_served_to_the_networks_that_are_allowed(tm
         socket = await connect(await ready(child, scheme="wss"), proxy=None, ssl=trusted)
         await socket.wait_closed()
         assert (socket.close_code, socket.close_reason) == (1008, "You are not allowed to access this resource")
-
-
-async def test_the_version_chosen_is_the_one_played() -> None:
-    async with process("--version", "26.0", FAKE_TRUENAS_API_KEY=KEY) as child:
-        client = await login(await ready(child))
-        assert await client.call("system.version") == "TrueNAS-26.0.0"
-        assert (await client.refused("service.reload", "nfs")).code == -32601
-        await client.close()
-    result = CliRunner().invoke(app, ["--api-key", "1-x", "--version", "27.0"])
-    assert (result.exit_code, "'27.0' is not known" in result.output) == (2, True)
 
 
 async def test_a_directory_in_use_is_refused_with_a_clear_message(tmp_path: Path) -> None:

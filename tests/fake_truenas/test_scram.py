@@ -17,9 +17,15 @@ NONCE = b"n" * 32
 SERVER_NONCE = b"m" * 32
 
 
-def exchange(client: ScramClient, verifier: scram.Verifier = VERIFIER) -> scram.Exchange:
+END_POINT = b"e" * 32
+BINDING = "p=tls-server-end-point"
+
+
+def exchange(
+    client: ScramClient, verifier: scram.Verifier = VERIFIER, end_point: bytes | None = None
+) -> scram.Exchange:
     first = scram.parse_client_first(client.first()["rfc_str"])
-    return scram.Exchange(first, verifier, first.nonce + SERVER_NONCE)
+    return scram.Exchange(first, verifier, first.nonce + SERVER_NONCE, end_point)
 
 
 def test_a_client_with_the_key_and_a_server_with_the_verifier_know_each_other() -> None:
@@ -52,7 +58,7 @@ def test_a_first_message_names_user_key_and_nonce() -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "n,,", "n=ada:10,r={nonce}", "n,,n=ada:10", "n,,r={nonce},n=ada:10", "n,,n=,r={nonce}", "n,,n=ada:10,r=",
-     "p=tls-exporter,,n=ada:10,r={nonce}", "n,a=root,n=ada:10,r={nonce}", "n,,m=x,n=ada:10,r={nonce}",
+     "p=,,n=ada:10,r={nonce}", "p=a=b,,n=ada:10,r={nonce}", "x,,n=ada:10,r={nonce}", "n,a=root,n=ada:10,r={nonce}", "n,,m=x,n=ada:10,r={nonce}",
      "n,,n=ada:10,r={nonce},x=1", "n,,n=a=b:10,r={nonce}", "n,,n=ada:10,r={short}", "n,,n=ada:10,r=!!!!", "\ud800"],
 )  # fmt: skip
 def test_other_first_messages_are_refused(text: str) -> None:
@@ -91,3 +97,36 @@ def test_a_proof_is_for_its_own_exchange_and_key() -> None:
         other.finish(final)
     with pytest.raises(scram.ScramError, match="proof is wrong"):
         exchange(client, scram.make_verifier("another", b"s" * 16)).finish(final)
+
+
+@pytest.mark.parametrize(
+    ("header", "binding", "end_point"),
+    [(BINDING, END_POINT, END_POINT), ("n", b"", END_POINT), ("y", b"", None)],
+    ids=["bound", "a client that cannot bind", "a client that could"],
+)
+def test_a_login_is_bound_to_the_channel_if_the_client_wants_that(
+    header: str, binding: bytes, end_point: bytes | None
+) -> None:
+    client = ScramClient("ada", KEY, header=header, binding=binding)
+    server = exchange(client, end_point=end_point)
+    assert client.trusts(server.finish(client.final(server.server_first)["rfc_str"]))
+
+
+@pytest.mark.parametrize(
+    ("header", "binding", "end_point", "said"),
+    [
+        (BINDING, b"x" * 32, END_POINT, "does not belong"),
+        (BINDING, b"", END_POINT, "does not belong"),
+        ("n", END_POINT, END_POINT, "does not belong"),
+        (BINDING, END_POINT, None, "does not have the channel binding"),
+        ("p=tls-exporter", END_POINT, END_POINT, "does not have the channel binding"),
+        ("y", b"", END_POINT, "has no channel binding, and it has"),
+    ],
+)
+def test_a_login_by_another_channel_is_refused_at_its_end(
+    header: str, binding: bytes, end_point: bytes | None, said: str
+) -> None:
+    client = ScramClient("ada", KEY, header=header, binding=binding)
+    server = exchange(client, end_point=end_point)
+    with pytest.raises(scram.ScramError, match=said):
+        server.finish(client.final(server.server_first)["rfc_str"])

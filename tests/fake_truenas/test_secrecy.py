@@ -37,7 +37,10 @@ def test_calls_from_inside_see_everything(nas: Nas) -> None:
 async def test_queries_show_what_the_account_may_see(nas: Nas, roles: list[str]) -> None:
     key = str(nas.call_direct("nvmet.host.generate_key"))
     nas.call_direct("iscsi.auth.create", {"tag": 1, "user": "u", "secret": "canary-secret"})
-    nas.call_direct("nvmet.host.create", {"hostnqn": "nqn.2014-08.org.nvmexpress:uuid:1", "dhchap_key": key})
+    nas.call_direct(
+        "nvmet.host.create",
+        {"hostnqn": "nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555", "dhchap_key": key},
+    )
     nas.call_direct("nvmet.subsys.create", {"name": "s"})
     nas.call_direct("nvmet.host_subsys.create", {"host_id": 1, "subsys_id": 1})
     session = Session("somebody")

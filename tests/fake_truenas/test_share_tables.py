@@ -71,7 +71,7 @@ def boxed() -> Box:
     for name in ("a", "b", "c"):
         box.zvol(f"tank/{name}")
     box.filesystem("tank/fs")
-    box("nvmet.host.create", {"hostnqn": "nqn.2014-08.org.nvmexpress:uuid:1"})
+    box("nvmet.host.create", {"hostnqn": "nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555"})
     return box
 
 

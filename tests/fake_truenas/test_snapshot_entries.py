@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from fake_truenas import Nas, space
+from fake_truenas import Nas
 from fake_truenas.errors import CallError, ValidationErrors
-from tests.fake_truenas.objects import create, names, snap, volume
+from tests.fake_truenas.objects import add_referenced, create, names, snap, volume
 from tests.fake_truenas.releases import release
 from tests.fake_truenas.rpc import GIB, Client
 
@@ -87,10 +87,10 @@ def volume_nas(nas: Nas) -> Nas:
     nas.call_direct("pool.dataset.create", {**data, "user_properties": [{"key": "x:y", "value": "ds"}]})
     pk = nas.db.value("select pk from dataset where name = 'tank/v'")
     with nas.db.transaction():
-        space.add_referenced(nas.db, pk, 3 << 20)
+        add_referenced(nas.db, pk, 3 << 20)
     nas.call_direct("pool.snapshot.create", {"dataset": "tank/v", "name": "s1"})
     with nas.db.transaction():
-        space.add_referenced(nas.db, pk, 0, snapshot_bytes=1 << 20)
+        add_referenced(nas.db, pk, 0, snapshot_bytes=1 << 20)
     nas.call_direct("pool.snapshot.create", {"dataset": "tank/v", "name": "s2"})
     return nas
 

@@ -8,6 +8,7 @@ import pytest
 
 from fake_truenas import Nas, space, zfs
 from fake_truenas.errors import ApiError
+from tests.fake_truenas.objects import add_referenced
 from tests.fake_truenas.rpc import GIB, make_nas
 
 KEYS = ("a:x", "a:y")
@@ -94,7 +95,7 @@ class Walk:
         if self.rng.random() < 0.3:
             delta = -min(delta, row["referenced"], row["uniq"], row["head"])
         with self.nas.db.transaction():
-            space.add_referenced(self.nas.db, row["pk"], delta)
+            add_referenced(self.nas.db, row["pk"], delta)
 
     def snap(self) -> None:
         self.call(

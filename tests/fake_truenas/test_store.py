@@ -150,3 +150,27 @@ def test_events_of_a_transaction_that_failed_are_not_sent_with_the_next_one() ->
         ctx.emit("x.query", "added", 2)
     assert [event["id"] for event in wire.sent] == [2]
     nas.close()
+
+
+def test_nobody_else_may_read_what_is_kept(tmp_path: Path) -> None:
+    db = Store(TABLES, tmp_path / "data")
+    with db.transaction():
+        db.insert("insert into t (v) values ('a secret')")
+    files = {path.name: oct(path.stat().st_mode & 0o777) for path in (tmp_path / "data").iterdir()}
+    db.close()
+    assert files == dict.fromkeys(("lock", "nas.sqlite", "nas.sqlite-shm", "nas.sqlite-wal"), "0o600")
+
+
+def test_each_store_in_memory_begins_with_empty_tables_of_its_own() -> None:
+    first = Store(TABLES)
+    with first.transaction():
+        first.insert("insert into t (v) values ('x')")
+    second, third = Store(TABLES), Store(["create table u (id integer primary key)"])
+    assert (first.value("select count(*) from t"), second.value("select count(*) from t")) == (1, 0)
+    assert second.value("pragma foreign_keys") == 1
+    assert third.rows("select name from sqlite_master where type = 'table'")[0]["name"] == "u"
+    for db in (first, second, third):
+        db.close()
+    again = Store(TABLES)
+    assert again.value("select count(*) from t") == 0
+    again.close()

@@ -6,6 +6,7 @@ import pytest
 
 from csisim.faults.files import read_rules, rules_of_environment, rules_of_list
 from csisim.faults.grammar import parse_rule
+from csisim.faults.sites import Catalogue, link_sites
 
 BUSY, STORM = "mount.umount: 3*error(EBUSY)", 'rpc.CreateVolume.after: 30%error(UNAVAILABLE, "a; b")'
 
@@ -73,3 +74,24 @@ def test_yaml_makes_no_objects(tmp_path: Path) -> None:
     path.write_text("- !!python/object/apply:os.getcwd []\n")
     with pytest.raises(ValueError, match="not YAML"):
         read_rules(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "where"),
+    [
+        ("a.txt", "link.up: off\n  link.up: error(EIO)\n", "line 2, column 3: error cannot happen at link.up"),
+        (
+            "a.yaml",
+            '- "link.up: off"\n- {name: x, rule: "linkup: off"}\n',
+            "item 2 (x): column 1: there is no site 'linkup'",
+        ),
+    ],
+)
+def test_a_rule_that_could_not_be_honoured_is_told_with_its_place_too(
+    tmp_path: Path, name: str, text: str, where: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"there|cannot") as caught:
+        read_rules(path, Catalogue(link_sites()).check)
+    assert str(caught.value).startswith(f"{path}: {where}")

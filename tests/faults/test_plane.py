@@ -173,7 +173,7 @@ def test_each_firing_is_recorded_with_its_call_site_volume_and_ordinal() -> None
     ("rule", "reason"),
     [
         ("mount.unmount: off", "there is no site 'mount.unmount'; similar ones: mount.umount"),
-        ("xyzzy: off", "the families are rpc, nas, link, mount, device, file"),
+        ("xyzzy: off", "the families are rpc, nas, event, link, fin, connect, mount, device, file"),
         ("mount.umount: drop", "drop cannot happen at mount.umount: there are"),
         ("mount.umount: error(UNAVAILABLE)", "an error at mount.umount is an errno, such as EBUSY, not UNAVAILABLE"),
         ("rpc.Probe.before: error(EBUSY)", "is a gRPC code, such as UNAVAILABLE, not EBUSY"),
@@ -238,7 +238,7 @@ async def test_what_hangs_goes_on_when_its_barrier_is_released_and_then_meets_th
 async def test_nothing_hangs_on_a_rule_that_is_gone(heal: str) -> None:
     tested = plane("mount.umount: hang", "mount.umount: max 1 hang(other)")
     calls: list[str] = []
-    tested.on_change(lambda: calls.append("healed"))
+    tested.on_change("me", lambda _: calls.append("healed"))
     task = await hanging(tested, umount())
     if heal == "reset":
         tested.reset()
@@ -302,6 +302,17 @@ def test_delays_are_drawn_for_each_firing(action: str, least_s: float, most_s: f
     assert (len(set(delays)) == 1) is (least_s == most_s)
     if action == "delay(exp:1s)":
         assert 0.8 < sum(delays) / len(delays) < 1.2
+
+
+def test_what_becomes_ready_does_so_at_its_nth_look_or_after_a_time() -> None:
+    clock = Clock()
+    tested = plane("device.present{vol=a}: ready(3)", "device.present{vol=b}: ready(2s)", now=clock)
+    got: dict[str, list[str]] = {"a": [], "b": []}
+    for _ in range(4):
+        for vol, found in got.items():
+            found.extend(fired(tested, [Passing("device.present", vol=vol)]))
+        clock.now_s += 1
+    assert got == {"a": ["ready(3)", "ready(3)", "", ""], "b": ["ready(2s)", "ready(2s)", "", ""]}
 
 
 def test_ten_thousand_rules_are_the_most() -> None:

@@ -28,7 +28,7 @@ def test_every_csi_method_has_a_site_before_and_one_after() -> None:
 
 @pytest.mark.parametrize(("family", "protocol"), [("mount", Mounter), ("device", Devices), ("file", StateFiles)])
 def test_every_operation_on_a_host_has_a_site(family: str, protocol: type) -> None:
-    operations = {f"{family}.{name}" for name in vars(protocol) if not name.startswith("_")}
+    operations = {f"{family}.{name}{end}" for name in vars(protocol) if name[0] != "_" for end in ("", ".after")}
     assert {name for name in ALL.sites if name.startswith(f"{family}.")} == operations
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from csisim.call_log import ServedCall
 from csisim.driver.config import DriverConfig
 from csisim.driver.inflight import OperationLocks
-from csisim.driver.server import ServedCall, build_server
+from csisim.driver.server import build_server
 from csisim.driver.services import build_services, build_volumes
 from csisim.driver.volumes import Volumes
 from csisim.pb import csi_pb2 as pb

@@ -1,14 +1,20 @@
 """Authentication, as truenas-api.md section 3 says it, over real sockets."""
 
 import asyncio
+import hashlib
 import random
+from datetime import UTC, datetime
+from pathlib import Path
+from ssl import create_default_context
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 
 from fake_truenas import Nas, NasConfig
+from fake_truenas.key_pair import CERTIFICATE_FILE
 from fake_truenas.rate_limit import RateLimit
+from fake_truenas.tls import self_signed
 from tests.fake_truenas.logins import (
     ADA,
     EVE,
@@ -539,6 +545,33 @@ async def test_scram_logs_in_without_sending_the_key_even_where_somebody_listens
         assert (await other.call("auth.me"))["pw_name"] == "ada"
         error = await other.refused("auth.login_ex", final)  # nothing can be replayed
         assert error.reason == "[EFAULT] SCRAM authentication is not in progress"
+
+
+@pytest.mark.row("12 SCRAM login")
+async def test_over_tls_scram_can_be_bound_to_the_certificate(tmp_path: Path) -> None:
+    context = self_signed(tmp_path, "127.0.0.1", datetime.now(UTC))
+    trusting = create_default_context(cafile=str(tmp_path / CERTIFICATE_FILE))
+    async with serving(version="26.0") as served:
+        server = await served.nas.serve("127.0.0.1", 0, context)
+        over_tls = Client(await connect(server.url, proxy=None, ssl=trusting))
+        shown = over_tls.socket.transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        binding, plain = hashlib.sha256(shown).digest(), await served.dial()  # its signature is ECDSA with SHA-256
+        for client, header, bound_to, right in (
+            (over_tls, "p=tls-server-end-point", bytes(32), False),  # of somebody in between
+            (over_tls, "p=tls-unique", binding, False),
+            (over_tls, "y", b"", False),
+            (plain, "p=tls-server-end-point", binding, False),
+            (over_tls, "n", b"", True),
+            (over_tls, "p=tls-server-end-point", binding, True),
+        ):
+            scram = ScramClient("truenas_admin", KEY, header=header, binding=bound_to)
+            first = await client.call("auth.login_ex", scram.first())
+            assert first["scram_type"] == "SERVER_FIRST_RESPONSE"
+            reply = await client.call("auth.login_ex", scram.final(first["rfc_str"]))
+            assert (reply != AUTH_ERR) is right, (header, reply)
+            assert not right or scram.trusts(reply["rfc_str"])
+        await over_tls.close()
+        await server.close()
 
 
 @pytest.mark.row("12 SCRAM login")

@@ -501,7 +501,11 @@ async def test_a_zvol_with_a_session_is_busy_until_what_exports_it_is_gone(clien
         await client.call("nvmet.namespace.create", data)
         await client.call("service.control", "START", "nvmet")
         name = subsys["subnqn"]
-    initiator = "iqn.1993-08.org.debian:01:x" if protocol == "iscsi" else "nqn.2014-08.org.nvmexpress:uuid:1"
+    initiator = (
+        "iqn.1993-08.org.debian:01:x"
+        if protocol == "iscsi"
+        else "nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555"
+    )
     await client.call("fake.block.connect", {"protocol": protocol, "name": name, "initiator": initiator})
     error = await client.refused("pool.dataset.delete", "tank/v")
     text = "Failed to delete dataset: cannot destroy 'tank/v': dataset is busy"

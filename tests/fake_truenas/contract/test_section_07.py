@@ -230,6 +230,11 @@ async def test_getacl_has_the_form_of_the_file_system(client: Client) -> None:
     assert set(acl) == {"path", "user", "group", "uid", "gid", "acltype", "acl", "aclflags", "trivial"}
     assert (acl["acltype"], acl["trivial"], acl["user"], acl["uid"]) == ("NFS4", True, None, 0)
     assert [ace["tag"] for ace in acl["acl"]] == ["owner@", "group@", "everyone@"]
+    whole = {"tag": "owner@", "type": "ALLOW", "perms": {"BASIC": "FULL_CONTROL"}, "flags": {"BASIC": "INHERIT"}}
+    await job(client, "filesystem.setacl", {"path": "/mnt/tank/n", "dacl": [whole]})
+    (short,) = (await client.call("filesystem.getacl", "/mnt/tank/n"))["acl"]
+    (full,) = (await client.call("filesystem.getacl", "/mnt/tank/n", False))["acl"]
+    assert (short["perms"], full["perms"]["READ_DATA"], len(full["perms"])) == ({"BASIC": "FULL_CONTROL"}, True, 14)
     resolved = await client.call("filesystem.getacl", "/mnt/tank/p", True, True)
     assert (resolved["acltype"], resolved["user"], resolved["group"]) == ("POSIX1E", "root", "root")
     assert [(ace["tag"], ace["who"]) for ace in resolved["acl"]] == [

@@ -9,7 +9,7 @@ from tests.fake_truenas.rpc import Client, RpcError
 from tests.fake_truenas.transport import dialled, serving
 
 IQN = "iqn.2005-10.org.freenas.ctl"
-HOST = "nqn.2014-08.org.nvmexpress:uuid:1"
+HOST = "nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555"
 
 
 async def refusals(client: Client, method: str, *params: Any) -> list[tuple[Any, ...]]:

@@ -47,11 +47,17 @@ def test_from_inside_of_the_process_one_is_root() -> None:
     nas.close()
 
 
-@pytest.mark.parametrize(
-    ("method", "params"),
-    [("auth.logout", []), ("auth.terminate_other_sessions", []), ("api_key.delete", [1]),
-     ("api_key.update", [1, {"reset": True}])],
-)  # fmt: skip
+@pytest.mark.parametrize("method", ["auth.logout", "auth.terminate_other_sessions"])
+async def test_what_changes_sessions_cannot_be_rehearsed(method: str) -> None:
+    async with serving() as served:
+        client = await served.dial(key=KEY)
+        session = next(iter(served.nas.sessions.values()))
+        with pytest.raises(TypeError, match="cannot be rehearsed"):
+            served.nas.rehearse(session, method, [])
+        assert len(await client.call("pool.query")) == 1
+
+
+@pytest.mark.parametrize(("method", "params"), [("api_key.delete", [1]), ("api_key.update", [1, {"reset": True}])])
 async def test_a_rehearsed_call_logs_nobody_out(method: str, params: list[object]) -> None:
     async with serving() as served:
         client, other = await served.dial(key=KEY), await served.dial(key=KEY)

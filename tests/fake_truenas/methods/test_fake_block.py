@@ -167,7 +167,11 @@ def test_a_target_lets_only_its_initiators_in(box):
 
 def test_a_subsystem_lets_only_its_hosts_in(box):
     subsys = box("nvmet.subsys.create", {"name": "s"})
-    session = {"protocol": "nvmet", "name": subsys["subnqn"], "initiator": "nqn.2014-08.org.nvmexpress:uuid:1"}
+    session = {
+        "protocol": "nvmet",
+        "name": subsys["subnqn"],
+        "initiator": "nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555",
+    }
     assert box.failed("fake.block.connect", session)[0] == 13
     assert box.failed("fake.block.connect", {**session, "name": "nqn.x"})[0] == 2
     host = box("nvmet.host.create", {"hostnqn": session["initiator"]})["id"]

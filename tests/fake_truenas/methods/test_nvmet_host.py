@@ -2,7 +2,7 @@
 
 import pytest
 
-NQN = "nqn.2014-08.org.nvmexpress:uuid:1"
+NQN = "nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555"
 
 
 @pytest.mark.parametrize(("hash_name", "number"), [("SHA-256", 1), ("SHA-384", 2), ("SHA-512", 3)])
@@ -20,7 +20,7 @@ def test_generated_keys_are_accepted(box, hash_name, number):
         (
             {"dhchap_ctrl_key": "DHHC-1:00:x:"},
             "",
-            "Cannot configure bi-directional authentication without setting dhchap_key",
+            "Value error, Cannot configure bi-directional authentication without setting dhchap_key",
         ),
         (
             {"dhchap_key": "x"},
@@ -38,13 +38,15 @@ def test_generated_keys_are_accepted(box, hash_name, number):
 )
 def test_what_does_not_fit_is_refused(box, data, attribute, text):
     box("nvmet.host.create", {"hostnqn": NQN})
-    assert box.refused("nvmet.host.create", {"hostnqn": NQN + "2", **data}) == [
+    assert box.refused("nvmet.host.create", {"hostnqn": "nqn.2020-01.org.example:2", **data}) == [
         (f"nvmet_host_create{attribute}", text, 22)
     ]
 
 
 def test_names_must_be_qualified(box):
-    assert box.refused("nvmet.host.create", {"hostnqn": "my-host-name"})[0][0] == "nvmet_host_create.hostnqn"
+    assert box.refused("nvmet.host.create", {"hostnqn": "my-host-name"}) == [
+        ("nvmet_host_create.hostnqn", 'Value error, my-host-name: must start with "nqn"', 22)
+    ]
 
 
 def test_subscribers_never_see_a_key(box):

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from fake_truenas.errors import Unexpected
+
 
 def namespace(box, subsys: int, zvol: str, **more) -> dict:
     return box(
@@ -34,13 +36,15 @@ def test_fields_that_create_does_not_have_are_refused(box, field):
 
 
 def test_names_are_unique(box, subsys):
-    assert box.refused("nvmet.subsys.create", {"name": "s"})[0] == (
-        "nvmet_subsys_create.name",
-        "Object with this name already exists",
-        22,
-    )
+    assert box.refused("nvmet.subsys.create", {"name": "s"}) == [
+        ("nvmet_subsys_create.name", "Object with this name already exists", 22)
+    ]
     nqn = box("nvmet.subsys.get_instance", subsys)["subnqn"]
-    assert box.refused("nvmet.subsys.create", {"name": "t", "subnqn": nqn})[0][0] == "nvmet_subsys_create.subnqn"
+    with pytest.raises(Unexpected) as caught:  # nobody checks: the database refuses it
+        box("nvmet.subsys.create", {"name": "t", "subnqn": nqn})
+    column = "services_nvmet_subsys.nvmet_subsys_subnqn"
+    assert caught.value.reason == f"(sqlite3.IntegrityError) UNIQUE constraint failed: {column}"
+    assert box("nvmet.subsys.query", [], {"count": True}) == 1
     assert box.refused("nvmet.subsys.create", {"name": "t", "subnqn": "x"})[0][0] == "nvmet_subsys_create.subnqn"
     assert box("nvmet.subsys.update", subsys, {"name": "s", "allow_any_host": True})["allow_any_host"] is True
 
@@ -49,7 +53,9 @@ def test_id_lists_come_on_request_only(box, subsys):
     box.zvol("tank/v")
     namespace(box, subsys, "tank/v")
     box("nvmet.port_subsys.create", {"port_id": 1, "subsys_id": subsys})
-    host = box("nvmet.host.create", {"hostnqn": "nqn.2014-08.org.nvmexpress:uuid:1"})["id"]
+    host = box(
+        "nvmet.host.create", {"hostnqn": "nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555"}
+    )["id"]
     box("nvmet.host_subsys.create", {"host_id": host, "subsys_id": subsys})
     assert "hosts" not in box("nvmet.subsys.get_instance", subsys)
     entry = box("nvmet.subsys.query", [["id", "=", subsys]], {"extra": {"verbose": True}, "get": True})
@@ -149,7 +155,11 @@ def test_a_connected_host_keeps_the_zvol(box):
     box.zvol("tank/v")
     subsys = box("nvmet.subsys.create", {"name": "s", "allow_any_host": True})
     namespace(box, subsys["id"], "tank/v")
-    session = {"protocol": "nvmet", "name": subsys["subnqn"], "initiator": "nqn.2014-08.org.nvmexpress:uuid:1"}
+    session = {
+        "protocol": "nvmet",
+        "name": subsys["subnqn"],
+        "initiator": "nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555",
+    }
     box("fake.block.connect", session)
     assert box.failed("pool.dataset.delete", "tank/v")[0] == 16
     assert (box("nvmet.namespace.query"), len(box("nvmet.subsys.query"))) == ([], 1)

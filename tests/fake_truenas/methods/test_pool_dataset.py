@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fake_truenas import Nas
-from tests.fake_truenas.objects import create, get, used, volume
+from tests.fake_truenas.objects import add_referenced, create, get, used, volume
 from tests.fake_truenas.rpc import GIB, Client
 
 NATIVE_ONLY = {"retrieve_children": False, "properties": []}
@@ -233,11 +233,11 @@ async def test_used_by_data_is_charged_up_to_the_pool_and_given_back(nas: Nas, c
     await volume(client, "tank/q/v")
     pk = nas.db.value("select pk from dataset where name = 'tank/q/v'")
     with nas.db.transaction():
-        space.add_referenced(nas.db, pk, 5 << 20)
+        add_referenced(nas.db, pk, 5 << 20)
     assert [await used(client, name) for name in ("tank/q/v", "tank/q", "tank")] == [5 << 20] * 3
     assert (await client.call("pool.query"))[0]["allocated"] == 5 << 20
     with pytest.raises(space.zfs.OutOfSpaceError), nas.db.transaction():
-        space.add_referenced(nas.db, pk, 2 * GIB)
+        add_referenced(nas.db, pk, 2 * GIB)
     await client.call("pool.dataset.delete", "tank/q", {"recursive": True})
     assert await used(client) == 0
     assert (await client.call("pool.query"))[0]["allocated"] == 0

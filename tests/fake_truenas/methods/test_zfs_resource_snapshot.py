@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, note, settings
 
 from fake_truenas import Nas, NasConfig, jsonrpc
 from fake_truenas.errors import ApiError, CallError, ValidationErrors
 from fake_truenas.methods import default_registry
 from fake_truenas.persona import persona
-from tests.fake_truenas.methods.test_any_pool_call import JUNK, argument, state
+from tests.fake_truenas.arbitrary import SEEDS, Arbitrary
+from tests.fake_truenas.methods.test_any_pool_call import WORDS, state
 from tests.fake_truenas.rpc import GIB, Clock
 from tests.fake_truenas.test_space import check
 
@@ -186,8 +186,10 @@ def test_every_call_ends_with_a_result_or_a_refusal(box: Box, name: str) -> None
     box("create", dataset="tank/v", name="s")
 
     @settings(max_examples=30)
-    @given(st.tuples(*[argument(field) for field in METHODS[name].params]).map(list) | st.lists(JUNK, max_size=2))
-    def call(params: list[Any]) -> None:
+    @given(SEEDS)
+    def call(seed: int) -> None:
+        params = Arbitrary(seed, WORDS).params(METHODS[name].params)
+        note(f"{name}{params}")
         before, refusal, result = state(box.nas), None, None
         try:
             result = box.nas.call_direct(name, *params)
