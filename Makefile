@@ -33,7 +33,7 @@ coverage: $(VENV)/.dev ## the test suite with branch coverage
 bench: $(VENV)/.dev ## measure the driver and the fake NAS beside bare servers; tables and JSON in results/
 	@$(BIN)/python -m benchmarks
 
-sweep: $(VENV)/.run ## fail every call, mount and file operation of a volume's life once; about ten minutes
+sweep: $(VENV)/.run ## fail every call, mount and file operation of a volume's life once; about a quarter of an hour
 	@$(BIN)/csisim sweep
 
 protos: $(VENV)/.dev ## regenerate csisim/pb from protos/csi.proto

@@ -114,9 +114,11 @@ def test_sites_tell_what_was_passed_and_fired(fault, beside):
 
 
 def test_events_are_watched(fault, beside):
-    seq = beside.do(
-        lambda world: world.history.add("invoke", "rpc", "CreateVolume", call="c9", value={"name": "a"}).seq
-    )
+    def call(world):
+        world.history.add("invoke", "rpc", "CreateVolume", call="c9", value={"name": "a"})
+        return world.history.last_seq
+
+    seq = beside.do(call)
     line = fault("watch", "--since", str(seq - 1), "--count", "1")
     assert line.split() == [str(seq), line.split()[1], "rpc", "invoke", "CreateVolume", "call=c9", '{"name":', '"a"}']
     event = json.loads(fault("watch", "--since", str(seq - 1), "--count", "1", "--kind", "rpc", "--json"))
