@@ -38,6 +38,8 @@ def main() -> None:
                 else:
                     print(f"attempt {attempt}: {volume.volume_id}")
                     break
+            else:
+                raise SystemExit("the volume was not created: is another rule in the way? See `csisim fault list`")
             firings = [event["value"] for event in faults.events(kinds=["fault"]).events]
         print(f"fired: {sum(firing['rule'] == rule.name for firing in firings)}")
         print(f"on the NAS: {faults.leftovers()}")
