@@ -115,14 +115,15 @@ def require(value: str, field: str, limit: int = STRING_BYTES) -> str:
 
 
 def string_map(values: Mapping[str, str], field: str) -> dict[str, str]:
-    """A string map within its size limit."""
+    """A string map within its size limit, sorted: protobuf's own order differs from process to process."""
+    found = dict(sorted(values.items()))
     size = 0
-    for key, value in values.items():
+    for key, value in found.items():
         size += len(key.encode("utf-8", "surrogatepass")) + len(value.encode("utf-8", "surrogatepass"))
         if size > MAP_BYTES:
             raise InvalidArgument(f"{field}: more than {MAP_BYTES} bytes of keys and values")
         require(key, f"{field} key", MAP_BYTES)
-    return dict(values)
+    return found
 
 
 def secrets(values: Mapping[str, str]) -> None:

@@ -218,12 +218,18 @@ class DriverServer:
 
 
 async def build_server(
-    services: Services, observers: Sequence[Observer] = (), around: Around | None = None
+    services: Services,
+    observers: Sequence[Observer] = (),
+    around: Around | None = None,
+    make: Callable[..., grpc.aio.Server] = grpc.aio.server,
 ) -> DriverServer:
-    """A server with the services, reflection and the standard health service, bound to no address yet."""
+    """A server with the services, reflection and the standard health service, bound to no address yet.
+
+    `make` is called as grpc.aio.server is.
+    """
     # Without so_reuseport=0 a second process could take half of the calls of a TCP port, and nobody would notice.
     options = (("grpc.so_reuseport", 0),)
-    server = grpc.aio.server(interceptors=[CallInterceptor(observers, around)], options=options)
+    server = make(interceptors=[CallInterceptor(observers, around)], options=options)
     offered = ["Identity"]
     csi_pb2_grpc.add_IdentityServicer_to_server(services.identity, server)
     if services.controller is not None:

@@ -1,1 +1,9 @@
-"""Simulated host parts that know neither CSI nor TrueNAS: mount table, devices, files."""
+"""Deterministic simulation, and simulated host parts; knows neither CSI nor TrueNAS.
+
+| | |
+|---|---|
+| time and schedules | `run` (one run), `loop`, `strategies`, `exhaustive`, `tape`, `streams`, `trace`, `lanes` |
+| network | `network` (hosts, partitions), `direction`, `transport`, `listener` |
+| gRPC | `grpc_seam` |
+| hosts | `host`, `mounts`, `mount_table`, `devices`, `backend`, `disk`, `files` |
+"""

@@ -1,0 +1,65 @@
+"""The simulated surroundings of a cluster: virtual time, the NAS on the loop's network, the driver on the gRPC seam."""
+
+import asyncio
+import functools
+from collections.abc import Sequence
+
+from csisim.call_log import Observer
+from csisim.cluster.settings import ClusterError
+from csisim.driver.server import Around, DriverServer, Services, build_server
+from csisim.endpoint import Endpoint
+from csisim.sim.closed_world import EPOCH_S
+from csisim.sim.grpc_seam import Exchange, SimChannel, SimGrpcServer
+from fake_truenas import Nas
+from fake_truenas.server import Server
+
+
+class SimulatedListener:
+    """A gRPC server at a simulated address."""
+
+    def __init__(self, server: DriverServer, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self._server = server
+
+    async def stop(self, grace_s: float) -> None:
+        """See `csisim.cluster.real.Listener`."""
+        await self._server.stop(grace_s)
+
+
+class SimulatedSurroundings:
+    """Nothing of it is outside of the loop that runs it, a `csisim.sim.loop.SimLoop`.
+
+    Args:
+        exchange: where gRPC servers are reached; also sets how long messages take.
+    """
+
+    def __init__(self, exchange: Exchange | None = None) -> None:
+        self._exchange = exchange or Exchange()
+
+    def channel(self, endpoint: Endpoint) -> SimChannel:
+        """A channel for generated stubs."""
+        return SimChannel(endpoint.target, self._exchange)
+
+    def wall_time_s(self) -> float:
+        """Seconds since the epoch, in virtual time."""
+        return EPOCH_S + asyncio.get_running_loop().time()
+
+    async def serve_nas(self, nas: Nas, port: int = 0) -> Server:
+        """On the loop's network."""
+        try:
+            return await nas.serve("127.0.0.1", port)
+        except OSError as error:
+            raise ClusterError(f"the embedded NAS cannot listen on 127.0.0.1: {error}") from error
+
+    async def listen(
+        self, services: Services, observers: Sequence[Observer], endpoint: Endpoint, around: Around | None = None
+    ) -> SimulatedListener:
+        """At any address, which need not exist."""
+        make = functools.partial(SimGrpcServer, self._exchange)
+        server = await build_server(services, observers, around, make)
+        try:
+            port = server.grpc.add_insecure_port(endpoint.target)
+        except RuntimeError as error:
+            raise ClusterError(str(error)) from error
+        await server.grpc.start()
+        return SimulatedListener(server, endpoint if endpoint.is_unix else Endpoint(host=endpoint.host, port=port))

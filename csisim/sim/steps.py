@@ -1,0 +1,146 @@
+"""What the loop runs: tasks and futures that are equal in every process, and the handles of their steps."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from contextvars import Context, copy_context
+from types import MethodType
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from csisim.sim.lanes import LANE, SUBJECT
+
+if TYPE_CHECKING:
+    from csisim.sim.loop import SimLoop
+
+T = TypeVar("T")
+
+# What wakes a task of the C implementation; what steps it is of a type of its own, without a name.
+_WAKE_UP = "task_wakeup"
+
+if TYPE_CHECKING:
+    _Task: TypeAlias = asyncio.Task
+    _Future: TypeAlias = asyncio.Future
+else:  # the C classes: generic in the stubs only
+    _Task = asyncio.Task
+    _Future = asyncio.Future
+
+
+class SimTask(_Task[T]):
+    """A task whose hash is the number of its creation.
+
+    TaskGroup, asyncio.wait and all_tasks keep tasks in sets. With the inherited hash, the address, the order of such a
+    set differs from process to process.
+
+    Attributes:
+        seq: how many tasks and futures its loop had made before it.
+    """
+
+    __slots__ = ("_sim_loop", "seq")
+
+    def __init__(
+        self,
+        coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
+        *,
+        loop: "SimLoop",
+        seq: int,
+        name: str,
+        context: Context | None = None,
+    ) -> None:
+        self.seq = seq
+        self._sim_loop = loop
+        super().__init__(coro, loop=loop, name=name, context=context)
+
+    def __hash__(self) -> int:
+        return self.seq
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Ask it to end. While the loop is not running, it is done when the loop goes on, in order of creation.
+
+        asyncio.Runner cancels what is left over in the order of a set that it takes from a table of the whole process.
+        """
+        if self._sim_loop.is_running() or self.done():
+            return super().cancel(msg)
+        self._sim_loop.cancel_later(self, lambda: super(SimTask, self).cancel(msg))
+        return True
+
+
+class SimFuture(_Future[T]):
+    """A future whose hash is the number of its creation, for the sets of asyncio.wait."""
+
+    __slots__ = ("seq",)
+
+    def __init__(self, *, loop: asyncio.AbstractEventLoop, seq: int) -> None:
+        self.seq = seq
+        super().__init__(loop=loop)
+
+    def __hash__(self) -> int:
+        return self.seq
+
+
+class Step(asyncio.Handle):
+    """Something that is ready to run.
+
+    Attributes:
+        task: whose step it is; None for any other callback. Only steps of tasks are put in another order: callbacks
+            carry the bytes of streams, whose order TCP keeps.
+        lane, subject: see `csisim.sim.lanes`.
+        stalled: whether it was kept from running once.
+        priority: for strategies that give each step one.
+    """
+
+    __slots__ = ("lane", "priority", "stalled", "subject", "task")
+
+    def __init__(
+        self,
+        callback: Callable[..., object],
+        args: Sequence[Any],
+        loop: asyncio.AbstractEventLoop,
+        context: Context | None,
+    ) -> None:
+        context = copy_context() if context is None else context
+        super().__init__(callback, args, loop, context)
+        self.task = task_of(callback)
+        self.lane = context.get(LANE)
+        self.subject = context.get(SUBJECT)
+        self.stalled = False
+        self.priority: float | None = None
+
+
+class Timer(asyncio.TimerHandle):
+    """A callback at a time; the same attributes as `Step`."""
+
+    __slots__ = ("lane", "priority", "stalled", "subject", "task")
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: Sequence[Any],
+        loop: asyncio.AbstractEventLoop,
+        context: Context | None,
+    ) -> None:
+        context = copy_context() if context is None else context
+        super().__init__(when, callback, args, loop, context)
+        self.task: SimTask[Any] | None = None
+        self.lane = context.get(LANE)
+        self.subject = context.get(SUBJECT)
+        self.stalled = False
+        self.priority: float | None = None
+
+
+Candidate: TypeAlias = Step | Timer
+
+
+def task_of(callback: Callable[..., object]) -> SimTask[Any] | None:
+    """The task that a callback steps or wakes; None for any other callback, also for the other methods of a task."""
+    if type(callback) is MethodType:
+        return None
+    owner = getattr(callback, "__self__", None)
+    if not isinstance(owner, SimTask) or getattr(callback, "__name__", _WAKE_UP) != _WAKE_UP:
+        return None
+    return owner
+
+
+def name_of(callback: Callable[..., object]) -> str:
+    """A callback's name, without an address."""
+    inner = getattr(callback, "func", callback)
+    return str(getattr(inner, "__qualname__", type(inner).__qualname__))

@@ -1,0 +1,172 @@
+"""A whole cluster, driver and NAS and nodes, under virtual time: equal runs, and schedules that differ."""
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from csisim.cluster import Cluster, ClusterError, ClusterSettings, parse_endpoint
+from csisim.cluster.simulated import SimulatedSurroundings
+from csisim.pb import csi_pb2 as csi
+from csisim.pb import csi_pb2_grpc
+from csisim.sim.grpc_seam import Exchange
+from csisim.sim.run import Outcome, simulate
+from csisim.sim.strategies import Choose, Fifo, Pct, Pos, RandomWalk, replay, stalls
+
+MOUNT = csi.VolumeCapability(
+    access_mode=csi.VolumeCapability.AccessMode(mode="SINGLE_NODE_WRITER"), mount=csi.VolumeCapability.MountVolume()
+)
+
+
+def settings() -> ClusterSettings:
+    return ClusterSettings(
+        grace_period_s=5.0, endpoint=parse_endpoint("unix:///simulated/csi.sock"), node_ids=("a", "b")
+    )
+
+
+async def life(controller: Any, node: Any, name: str, node_id: str, where: Path) -> list[str]:
+    """From CreateVolume to DeleteVolume; the nodes' directories are on the real disk, below `where`."""
+    log = []
+
+    async def call(method: Any, request: Any) -> Any:
+        for _ in range(20):
+            try:
+                response = await method(request, timeout=60)
+            except grpc.aio.AioRpcError as error:
+                log.append(f"{name} {error.code().name}")
+                if error.code() not in {grpc.StatusCode.ABORTED, grpc.StatusCode.UNAVAILABLE}:
+                    raise
+                await asyncio.sleep(0.5)
+            else:
+                log.append(f"{name} {type(response).__name__}")
+                return response
+        raise AssertionError(f"{name}: {log}")
+
+    for protocol in ("nfs", "iscsi"):
+        request = csi.CreateVolumeRequest(
+            name=f"{name}-{protocol}",
+            volume_capabilities=[MOUNT],
+            parameters={"protocol": protocol, "provisioning": "thin"},
+            mutable_parameters={"compression": "lz4", "sync": "always", "comments": name},
+            capacity_range=csi.CapacityRange(required_bytes=1 << 30),
+        )
+        volume = (await call(controller.CreateVolume, request)).volume
+        at = {"volume_id": volume.volume_id}
+        published = await call(
+            controller.ControllerPublishVolume,
+            csi.ControllerPublishVolumeRequest(
+                **at, node_id=node_id, volume_capability=MOUNT, volume_context=volume.volume_context
+            ),
+        )
+        staging, target = str(where / name / "staging"), str(where / name / "target")
+        both = {
+            **at,
+            "staging_target_path": staging,
+            "volume_capability": MOUNT,
+            "publish_context": published.publish_context,
+            "volume_context": volume.volume_context,
+        }
+        await call(node.NodeStageVolume, csi.NodeStageVolumeRequest(**both))
+        await call(node.NodePublishVolume, csi.NodePublishVolumeRequest(**both, target_path=target))
+        await call(node.NodeUnpublishVolume, csi.NodeUnpublishVolumeRequest(**at, target_path=target))
+        await call(node.NodeUnstageVolume, csi.NodeUnstageVolumeRequest(**at, staging_target_path=staging))
+        await call(controller.ControllerUnpublishVolume, csi.ControllerUnpublishVolumeRequest(**at, node_id=node_id))
+        await call(controller.DeleteVolume, csi.DeleteVolumeRequest(**at))
+    return log
+
+
+async def cluster_life(where: Path) -> list[str]:
+    surroundings = SimulatedSurroundings()
+    async with Cluster(settings(), rng=random.Random(1), surroundings=surroundings) as cluster:
+        async with (
+            surroundings.channel(cluster.endpoint) as main,
+            surroundings.channel(cluster.node_endpoints["b"]) as other,
+        ):
+            controller = csi_pb2_grpc.ControllerStub(main)
+            logs = await asyncio.gather(
+                *(
+                    life(controller, csi_pb2_grpc.NodeStub(channel), f"pvc-{number}", node_id, where)
+                    for number, (channel, node_id) in enumerate([(main, "a"), (other, "b"), (main, "a")])
+                )
+            )
+        assert cluster.nas is not None
+        left = await cluster.nas.call("pool.dataset.query", [["id", "rin", "pvc"]])
+    assert left == []
+    return [line for log in logs for line in log]
+
+
+@pytest.mark.parametrize("strategy", [Fifo, RandomWalk, Pct, Pos, stalls(0.05)])
+def test_a_life_cycle_under_virtual_time_is_the_same_twice(tmp_path: Path, strategy: Choose) -> None:
+    outcomes: list[Outcome[list[str]]] = [run(tmp_path, 2, strategy) for _ in range(2)]
+    for outcome in outcomes:
+        if outcome.error is not None:
+            raise outcome.error
+        assert outcome.leaked == ()
+        assert sum("DeleteVolumeResponse" in line for line in outcome.result or []) == 6
+    assert outcomes[0].trace_hash == outcomes[1].trace_hash
+    assert outcomes[0].result == outcomes[1].result
+
+
+def run(where: Path, seed: int, strategy: Choose) -> Outcome[list[str]]:
+    return simulate(lambda: cluster_life(where), seed=seed, strategy=strategy)
+
+
+def hashes(where: Path) -> list[str]:
+    return [f"hash {run(where, seed, RandomWalk).trace_hash}" for seed in range(3)]
+
+
+def test_processes_agree(tmp_path: Path) -> None:
+    """On the same hashes, whatever order str and protobuf's maps have in each of them."""
+    printed = []
+    for seed in ("1", "4711"):  # one after the other: the nodes' directories are the same ones
+        child = subprocess.run(  # noqa: S603 - ourselves
+            [sys.executable, "-m", "tests.cluster.test_simulated", str(tmp_path)],
+            cwd=Path(__file__).parent.parent.parent,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        printed.append([line for line in child.stdout.splitlines() if line.startswith("hash ")])
+    assert printed == [hashes(tmp_path)] * 2
+
+
+def test_seeds_differ_and_tapes_replay(tmp_path: Path) -> None:
+    drawn = run(tmp_path, 3, RandomWalk)
+    assert drawn.trace_hash != run(tmp_path, 4, RandomWalk).trace_hash
+    assert run(tmp_path, 3, replay(drawn.tape)).trace_hash == drawn.trace_hash
+
+
+def test_messages_take_the_time_that_the_exchange_says() -> None:
+    async def program() -> float:
+        surroundings = SimulatedSurroundings(Exchange(lambda: 0.5))
+        async with Cluster(settings(), rng=random.Random(1), surroundings=surroundings) as cluster:
+            began = asyncio.get_running_loop().time()
+            async with surroundings.channel(cluster.endpoint) as channel:
+                await csi_pb2_grpc.IdentityStub(channel).GetPluginInfo(csi.GetPluginInfoRequest())
+            assert surroundings.wall_time_s() > 1_767_225_600
+            return asyncio.get_running_loop().time() - began
+
+    assert simulate(program).result == pytest.approx(1.0)
+
+
+def test_an_address_that_is_taken_is_refused() -> None:
+    async def program() -> None:
+        surroundings = SimulatedSurroundings()
+        async with Cluster(settings(), rng=random.Random(1), surroundings=surroundings):
+            with pytest.raises(ClusterError, match="a server listens there"):
+                await Cluster(settings(), rng=random.Random(2), surroundings=surroundings).__aenter__()
+
+    outcome = simulate(program)
+    if outcome.error is not None:
+        raise outcome.error
+
+
+if __name__ == "__main__":  # as another process sees it
+    sys.stdout.write("\n".join(["", *hashes(Path(sys.argv[1])), ""]))
