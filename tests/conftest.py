@@ -1,4 +1,8 @@
-"""Puts the checkout on the import path, so that tests can share `tests.support`, and loads its plugin."""
+"""Puts the checkout on the import path, so that tests can share `tests.support`, and loads its plugin.
+
+Compiled tests are kept in pytest's own cache directory, also where the environment keeps Python from writing any:
+rewriting the assertions of all of them anew takes each process of a run several seconds.
+"""
 
 import sys
 from pathlib import Path
@@ -6,5 +10,7 @@ from pathlib import Path
 ROOT = str(Path(__file__).resolve().parent.parent)
 if ROOT not in sys.path:
     sys.path.insert(0, ROOT)
+sys.dont_write_bytecode = False
+sys.pycache_prefix = str(Path(ROOT) / ".pytest_cache" / "bytecode")
 
 pytest_plugins = ["tests.support.plugin"]

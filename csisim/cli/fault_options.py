@@ -84,6 +84,8 @@ class FaultFlags:
             typer.BadParameter: there must not be listened.
         """
         if self.control is None:
+            if self.allow_remote:
+                raise typer.BadParameter("give --control HOST:PORT with it", param_hint="--control-allow-remote")
             return None
         from csisim.control.options import ControlOptions, parse_control_address  # noqa: PLC0415
 

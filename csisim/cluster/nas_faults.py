@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 from csisim.cluster.nas_replies import Replies, Write
@@ -114,10 +115,10 @@ class NasFaults:
         outcome = await self._apply(call, firing, vol, proceed)
         firing = await self._meet(sites[2], about)
         if firing is not None and firing.action.kind in {"error", "drop", "disconnect", "crash"}:
-            story.untrue = True  # what has happened is denied, or not told
+            lied, story.untrue = story.untrue, True  # what has happened is denied, or not told
             if self._refuse(call, firing, vol):
                 return NO_REPLY
-            firing = None
+            firing, story.untrue = None, lied
         return self._shaped(call, outcome, firing)
 
     async def _meet(self, site: str, about: Callable[[str], Passing]) -> Firing | None:
@@ -151,6 +152,7 @@ class NasFaults:
                 self._disconnect(call, firing)
             case "crash":
                 self._crash(action.word or "nas", action.seconds)
+                return action.word not in {"node", "reboot"}  # the NAS and its caller live on
         return True
 
     def _exhausted(self, call: Call, what: str, vol: str) -> ApiError:
@@ -208,7 +210,7 @@ class NasFaults:
     def _about(self, params: Any) -> tuple[str, str]:
         """Volume and snapshot that a call names; "" where it names none."""
         for text in _texts(params):
-            match = self._subject.search(text)
+            match = self._subject.search(text) if self._root in text else None
             if match is not None:
                 return match[1], f"{match[1]}@{match[2]}" if match[2] else ""
         return "", ""
@@ -228,10 +230,7 @@ class NasFaults:
 def _texts(value: Any) -> Iterator[str]:
     """The texts in plain data, from the top down, up to a bound."""
     queue = [value]
-    for _ in range(_MOST_VALUES):
-        if not queue:
-            return
-        item = queue.pop(0)
+    for item in islice(queue, _MOST_VALUES):  # grows meanwhile
         if isinstance(item, str):
             yield item
         elif isinstance(item, dict):

@@ -78,6 +78,9 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     # What was sent is not told back: it may be anything, of any size.
     found = []
     for problem in error.errors()[:_SHOWN]:
+        if problem["type"] == "json_invalid":
+            found = [f"the body is not JSON: {problem.get('ctx', {}).get('error', 'it cannot be read')}"]
+            break
         where = ".".join(str(part)[:60] for part in problem["loc"] if part != "body")
         found.append(f"{where}: {problem['msg']}" if where else str(problem["msg"]))
     return ControlError(422, "; ".join(dict.fromkeys(found))[:1000]).answer()

@@ -9,8 +9,7 @@ from csisim.control.controlled import Controlled
 from csisim.control.errors import ControlError, refused_rule
 from csisim.control.records import RuleRecord
 from csisim.control.schemas import RuleChange, RuleIn, RulesIn, RulesTextIn
-from csisim.faults.files import check_name, rules_of_text
-from csisim.faults.grammar import parse_rule
+from csisim.faults.files import check_name, checked_rule, rules_of_text
 from csisim.faults.matching import RuleState
 from csisim.faults.model import Rule
 
@@ -83,11 +82,9 @@ class _Rules:
 
     def _read(self, text: str, name: str, item: int | None = None) -> Rule:
         try:
-            rule = parse_rule(text, name=check_name(name))
-            self._plane.catalogue.check(rule)
+            return checked_rule(text, self._plane.catalogue.check, name=check_name(name))
         except ValueError as error:
             raise refused_rule(error, item=item, text=text) from None
-        return rule
 
     def _add(self, rules: list[Rule]) -> list[RuleRecord]:
         try:

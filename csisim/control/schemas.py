@@ -1,8 +1,8 @@
 """What the control server takes: requests as they are checked before anything is done."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from csisim.faults.grammar import MAX_LENGTH
 
@@ -43,4 +43,24 @@ class CrashIn(_Strict):
     down_s: Annotated[float, Field(ge=0, le=3600, description="Seconds that it stays away.")] = 0.0
 
 
-RulesIn = RuleIn | RulesTextIn | Annotated[list[RuleIn | RuleText], Field(max_length=MAX_ITEMS)]
+def _shape(body: Any) -> str:
+    """Which of its shapes a body has, so that an error is about that one alone."""
+    if isinstance(body, (list, RuleIn)):
+        return "list" if isinstance(body, list) else "rule"
+    return "text" if isinstance(body, RulesTextIn) or (isinstance(body, dict) and "text" in body) else "rule"
+
+
+def _item_shape(item: Any) -> str:
+    return "text" if isinstance(item, str) else "rule"
+
+
+_Item = Annotated[
+    Annotated[RuleIn, Tag("rule")] | Annotated[RuleText, Tag("text")],
+    Discriminator(_item_shape),
+]
+RulesIn = Annotated[
+    Annotated[RuleIn, Tag("rule")]
+    | Annotated[RulesTextIn, Tag("text")]
+    | Annotated[list[_Item], Field(max_length=MAX_ITEMS), Tag("list")],
+    Discriminator(_shape),
+]

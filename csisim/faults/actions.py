@@ -27,11 +27,15 @@ from csisim.faults.values import parse_delay, parse_duration, parse_rate, parse_
 T = TypeVar("T")
 
 DISCONNECTS: Final = ("fin", "rst", "half", "blackhole")
+CLOSE_CODES: Final = frozenset((*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)))
+"""Of websockets, those that an endpoint may send (RFC 6455 section 7.4)."""
 CRASHES: Final = ("driver", "nas", "node", "reboot")
 LIES: Final = ("ok", "ro", "lazy", "gone", "wrong", "empty")
 RESOURCES: Final = ("pool", "quota", "attach", "rate")
 MAX_TEXT: Final = 1000
 MAX_NUMBER: Final = 1_000_000
+MAX_OVERSIZE_BYTES: Final = 256 << 20
+"""It is built in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,10 @@ def _numbered(kind: str, args: Sequence[Arg]) -> Action:
 
 def _sized(kind: str, args: Sequence[Arg]) -> Action:
     _count(kind, args, 1, 1, f"{kind}(4KiB)")
-    return Action(kind, size_bytes=_read(args[0], parse_size))
+    size_bytes = _read(args[0], parse_size)
+    if kind == "oversize" and size_bytes > MAX_OVERSIZE_BYTES:
+        raise ActionError(f"a message is made at most {MAX_OVERSIZE_BYTES >> 20}MiB large", args[0].column)
+    return Action(kind, size_bytes=size_bytes)
 
 
 def _throttle(kind: str, args: Sequence[Arg]) -> Action:
@@ -146,9 +153,9 @@ def _disconnect(kind: str, args: Sequence[Arg]) -> Action:
     _count(kind, args, 0, 2, "disconnect(fin), (rst), (half), (blackhole), or a close code such as (1011)")
     how = args[0].text if args else "rst"
     seconds = _read(args[1], parse_duration) if len(args) > 1 else None
-    if how.isascii() and how.isdigit() and 1000 <= int(how[:5]) <= 4999:
+    if how.isascii() and how.isdigit() and int(how[:5]) in CLOSE_CODES:
         return Action(kind, number=int(how), seconds=seconds)
-    word = _one_of(kind, how, DISCONNECTS, args, " or a close code from 1000 to 4999")
+    word = _one_of(kind, how, DISCONNECTS, args, " or a close code: 1000 to 1003, 1007 to 1014, 3000 to 4999")
     return Action(kind, word=word, seconds=seconds)
 
 

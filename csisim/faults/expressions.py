@@ -48,9 +48,13 @@ class Expression:
 
     Raises:
         ExpressionError: it is not one; says what is allowed, and where it stopped being one.
+
+    Attributes:
+        names: the outermost fields that it looks at.
     """
 
     text: str
+    names: frozenset[str] = field(init=False, repr=False, compare=False)
     _walk: Walk = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -64,6 +68,9 @@ class Expression:
         if sum(1 for _ in ast.walk(tree)) > _MAX_NODES:
             raise ExpressionError("the condition has too many parts", 0)
         object.__setattr__(self, "_walk", _compile(tree.body))
+        called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        named = (node for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called)
+        object.__setattr__(self, "names", frozenset(node.id for node in named))
 
     def holds(self, fields: Any) -> bool:
         """Whether it is true of a request: mappings and sequences of plain values, as in JSON."""

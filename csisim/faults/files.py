@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import yaml
 
-from csisim.faults.grammar import RuleError, is_blank, parse_rule
+from csisim.faults.grammar import RuleError, is_blank, parse_rule, refused
 from csisim.faults.model import Rule
 
 MAX_BYTES: Final = 1 << 20
@@ -56,7 +56,7 @@ def rules_of_text(text: str, check: Check | None = None) -> list[Rule]:
     for number, line in enumerate(text.split("\n"), 1):
         if not is_blank(line):
             try:
-                found.append(_checked(parse_rule(line), check, line))
+                found.append(checked_rule(line, check))
             except RuleError as error:
                 raise RuleError(error.reason, error.text, error.column, number) from None
     return found
@@ -70,7 +70,14 @@ def rules_of_environment(value: str, check: Check | None = None) -> list[Rule]:
     """
     if value.startswith("@"):
         return read_rules(Path(value[1:]), check)
-    return [rule for line in value.split("\n") for part in _parts(line) for rule in rules_of_text(part, check)]
+    found = []
+    for number, line in enumerate(value.split("\n"), 1):
+        for start, part in _parts(line):
+            try:
+                found += rules_of_text(part, check)
+            except RuleError as error:
+                raise RuleError(error.reason, line, start + error.column, number) from None
+    return found
 
 
 def rules_of_list(items: Any, check: Check | None = None) -> list[Rule]:
@@ -81,7 +88,14 @@ def rules_of_list(items: Any, check: Check | None = None) -> list[Rule]:
     """
     if not isinstance(items, list):
         raise ValueError("here should be a list of rules")  # noqa: TRY004 - files are told from programs by this
-    return [_rule(number, item, check) for number, item in enumerate(items, 1)]
+    found: list[Rule] = []
+    names: dict[str, int] = {}
+    for number, item in enumerate(items, 1):
+        rule = _rule(number, item, check)
+        if rule.name and names.setdefault(rule.name, number) != number:
+            raise ValueError(f"item {number}: item {names[rule.name]} has the name {rule.name!r} already")
+        found.append(rule)
+    return found
 
 
 def _rule(number: int, item: Any, check: Check | None) -> Rule:
@@ -93,17 +107,23 @@ def _rule(number: int, item: Any, check: Check | None) -> Rule:
         raise ValueError(f"item {number}: {strange[0]!r} is not known; there are name and rule")
     name = check_name(given.get("name", ""))
     try:
-        return _checked(parse_rule(given["rule"], name=name), check, given["rule"])
+        return checked_rule(given["rule"], check, name=name)
     except RuleError as error:
         raise ValueError(f"item {number}{f' ({name})' if name else ''}: {error}") from None
 
 
-def _checked(rule: Rule, check: Check | None, text: str) -> Rule:
+def checked_rule(text: str, check: Check | None, *, name: str = "") -> Rule:
+    """One rule that can be honoured.
+
+    Raises:
+        RuleError: it is none, or cannot be; with the column.
+    """
+    rule = parse_rule(text, name=name)
     if check is not None:
         try:
             check(rule)
         except ValueError as error:
-            raise RuleError(str(error), text, 1 + len(text) - len(text.lstrip())) from None
+            raise refused(error, text) from None
     return rule
 
 
@@ -113,7 +133,8 @@ def check_name(name: Any) -> str:
     Raises:
         ValueError: says what is allowed.
     """
-    if not isinstance(name, str) or len(name) > MAX_NAME or not name.isprintable() or "/" in name:
+    fits = isinstance(name, str) and len(name) <= MAX_NAME and name.isprintable() and "/" not in name
+    if not isinstance(name, str) or not fits or name in {".", ".."}:  # it is a step of a URL's path
         raise ValueError(f"{name!r:.120} is not a name: at most {MAX_NAME} printable characters without '/'")
     return name
 
@@ -127,8 +148,8 @@ def _load(text: str) -> Any:
         raise ValueError(f"{where}not YAML: {getattr(error, 'problem', None) or error}") from None
 
 
-def _parts(line: str) -> Iterable[str]:
-    """Split at each `;` outside of double quotes."""
+def _parts(line: str) -> Iterable[tuple[int, str]]:
+    """Split at each `;` outside of double quotes; with where each part begins."""
     start, quoted, at = 0, False, 0
     while at < len(line):
         if line[at] == "\\" and quoted:
@@ -136,7 +157,7 @@ def _parts(line: str) -> Iterable[str]:
         elif line[at] == '"':
             quoted = not quoted
         elif line[at] == ";" and not quoted:
-            yield line[start:at]
+            yield start, line[start:at]
             start = at + 1
         at += 1
-    yield line[start:]
+    yield start, line[start:]

@@ -54,6 +54,10 @@ class RuleError(ValueError):
         start = max(0, column - 60)
         super().__init__(f"{where}: {reason}\n  {shown[start : start + 100]}\n  {' ' * (column - 1 - start)}^")
 
+    def __reduce__(self) -> "tuple[type[RuleError], tuple[str, str, int, int | None]]":
+        """It may come out of another process."""
+        return RuleError, (self.reason, self.text, self.column, self.line)
+
 
 def parse_rule(text: str, *, name: str = "") -> Rule:
     """One rule. A comment after it is ignored.
@@ -72,13 +76,26 @@ def is_blank(line: str) -> bool:
     return not line.strip() or line.lstrip().startswith("#")
 
 
+def refused(error: ValueError, text: str) -> RuleError:
+    """A rule that reads well and that the catalogue refuses (`csisim.faults.sites.Refusal`), with the column."""
+    reader = _Reader(text)
+    reader.rule()
+    at = reader.places.get(getattr(error, "part", ""), reader.places[""])
+    return RuleError(str(error), text, at + 1)
+
+
 class _Reader:
+    """Reads one rule. `places` is where its parts are: "" the site, a key, or the number of a term's action."""
+
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
+        self._terms = 0
+        self.places: dict[str | int, int] = {}
 
     def rule(self) -> Rule:
         self._skip()
+        self.places[""] = self._at
         site = self._take(_SITE, "a site such as rpc.CreateVolume.after or mount.umount")
         self._skip()
         match = self._match() if self._peek("{") else Match()
@@ -106,6 +123,7 @@ class _Reader:
             value_at = self._at
             if key in patterns or (key == "when" and when) or (key == "per" and per):
                 raise self._error(f"{key} is given twice", start)
+            self.places[key] = start
             match key:
                 case "when":
                     when = self._when(self._value())
@@ -155,6 +173,8 @@ class _Reader:
             self._at += 1
             if char == '"':
                 return "".join(found)
+            if char in "\r\n":
+                raise self._error("a line break cannot be part of a text: a rule is one line", self._at - 1)
             if char == "\\" and self._at < len(self._text):
                 char = self._text[self._at]
                 self._at += 1
@@ -220,6 +240,8 @@ class _Reader:
 
     def _action(self) -> Action:
         start = self._at
+        self.places[self._terms] = start
+        self._terms += 1
         kind = self._take(_WORD, "an action such as error(EBUSY), delay(50ms) or off")
         args: list[Arg] = []
         self._skip()

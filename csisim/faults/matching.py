@@ -2,12 +2,11 @@
 
 import hashlib
 import math
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from csisim.faults.model import Action, Rule, Term
+from csisim.faults.model import Action, Rule, Term, glob
 from csisim.faults.values import Delay
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ class RuleState:
         self.since_s = since_s
         self.asked = 0
         self.fired = 0
-        self._patterns = [(name, _glob(pattern)) for name, pattern in rule.match.patterns]
+        self._patterns = [(name, glob(pattern)) for name, pattern in rule.match.patterns]
         self.ordinals: dict[tuple[str, str], int] = {}
         self._counts: dict[tuple[int, str], _Counts] = {}
         self._active: dict[Action, int] = {}
@@ -170,9 +169,3 @@ def _is_due(term: Term, asked: int) -> bool:
     if term.nth is not None:
         return after == term.nth
     return after % term.every == 0
-
-
-def _glob(pattern: str) -> "re.Pattern[str]":
-    """`*` is any characters and `?` one; brackets mean themselves."""
-    parts = (".*" if part == "*" else "." if part == "?" else re.escape(part) for part in re.split(r"([*?])", pattern))
-    return re.compile("".join(parts), re.DOTALL)

@@ -148,6 +148,12 @@ class Rule:
         return f"{self.site}{self.match}: {'->'.join(map(str, self.terms))}"
 
 
+def glob(pattern: str) -> "re.Pattern[str]":
+    """`*` is any characters and `?` one; brackets mean themselves."""
+    parts = (".*" if part == "*" else "." if part == "?" else re.escape(part) for part in re.split(r"([*?])", pattern))
+    return re.compile("".join(parts), re.DOTALL)
+
+
 def quoted(text: str) -> str:
     """A text between double quotes, with backslashes before quotes and backslashes."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -216,6 +216,8 @@ class RpcFaults:
                 self._surgeon.disconnect(context.peer(), action.word)
             case "crash":
                 self._surgeon.crash(action.word or "driver", call.node, action.seconds)
+                if action.word == "nas":
+                    return None  # who serves this call lives on
         # No answer may leave. The caller's deadline, the end of its connection or a reset ends this.
         await self._plane.barriers.wait(f"no answer to {call.call_id}")
         raise InjectedStatus(grpc.StatusCode.UNAVAILABLE, f"the answer was dropped by {firing.rule}")

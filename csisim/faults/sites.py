@@ -15,10 +15,10 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from csisim.faults.codes import GRPC_CODES
-from csisim.faults.model import Action, Rule
+from csisim.faults.model import Action, Rule, glob
 from csisim.pb import csi_pb2
 
 WAITS: Final = ("delay", "hang", "stall")
@@ -29,6 +29,14 @@ GROWING: Final = ("pool.dataset.create", "pool.dataset.update", "pool.snapshot.c
 
 _ALL_KEYS: Final = frozenset({"vol", "snap", "node", "client", "phase", "when"})
 _CONTROL: Final = ("off", *WAITS, "crash")
+
+
+class Refusal(ValueError):
+    """A rule could not be honoured. `part`: "" its site, one of its keys, or the number of a term, from 0."""
+
+    def __init__(self, reason: str, part: str | int = "") -> None:
+        super().__init__(reason)
+        self.part = part
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,7 @@ class Site:
         keys: what a rule may select by.
         words: which words an action may have here; an action that is not listed may have any.
         grpc: whether errors are gRPC codes; else they are errnos.
+        fields: the outermost ones that a condition may look at.
     """
 
     name: str
@@ -50,6 +59,7 @@ class Site:
     keys: frozenset[str]
     words: Mapping[str, frozenset[str]]
     grpc: bool = False
+    fields: tuple[str, ...] = ()
 
     def refusal(self, action: Action) -> str | None:
         """Why this action cannot be honoured here, None if it can."""
@@ -86,27 +96,41 @@ class Catalogue:
         """The sites of a rule.
 
         Raises:
-            ValueError: there is none, or one where the rule could not be honoured.
+            Refusal: there is none, or one where the rule could not be honoured.
         """
         sites = self.select(rule.site)
         if not sites:
-            raise ValueError(f"there is no site {rule.site!r}{self._hint(rule.site)}")
+            raise Refusal(f"there is no site {rule.site!r}{self._hint(rule.site)}")
         keys = {key for key, _ in rule.match.patterns}
         keys |= {"when"} if rule.match.when is not None else set()
         keys |= {rule.match.per} if rule.match.per else set()
-        if any(term.most is not None and term.action.kind not in WAITS for term in rule.terms):
-            raise ValueError(f"max is for what lasts: {', '.join(WAITS)}")
+        for number, term in enumerate(rule.terms):
+            if term.most is not None and term.action.kind not in WAITS:
+                raise Refusal(f"max is for what lasts: {', '.join(WAITS)}", number)
         for site in sites:
-            if site.name.startswith(("link.", "fin.")) and any(term.most is not None for term in rule.terms):
-                raise ValueError(f"max cannot be kept at {site.name}: what waits there are bytes, not calls")
             strange = sorted(keys - site.keys)
             if strange:
-                raise ValueError(f"{strange[0]} is not known at {site.name}: there are {', '.join(sorted(site.keys))}")
-            for term in rule.terms:
+                known = f"there are {', '.join(sorted(site.keys))}" if site.keys else "nothing can be selected by there"
+                raise Refusal(f"{strange[0]} is not known at {site.name}: {known}", strange[0])
+            for number, term in enumerate(rule.terms):
+                if term.most is not None and site.name.startswith(("link.", "fin.")):
+                    raise Refusal(f"max cannot be kept at {site.name}: what waits there are bytes, not calls", number)
                 refusal = site.refusal(term.action)
                 if refusal:
-                    raise ValueError(refusal)
+                    raise Refusal(refusal, number)
+        self._check_match(rule, sites)
         return sites
+
+    def _check_match(self, rule: Rule, sites: Iterable[Site]) -> None:
+        """What no passing could ever fit is a slip of the pen."""
+        code = dict(rule.match.patterns).get("code", "*")
+        if not any(map(glob(code).fullmatch, ("OK", *GRPC_CODES))):
+            raise Refusal(f"no code is like {code!r}: there are OK, {', '.join(GRPC_CODES)}", "code")
+        if rule.match.when is not None:
+            known = dict.fromkeys(name for site in sites for name in site.fields)
+            strange = sorted(rule.match.when.names - known.keys())
+            if strange:
+                raise Refusal(f"{strange[0]!r} is no field at {rule.site}: there are {', '.join(known)}", "when")
 
     def _hint(self, name: str) -> str:
         similar = difflib.get_close_matches(name, self.sites, n=8, cutoff=0.7)
@@ -124,8 +148,11 @@ def _words(**words: Iterable[str]) -> dict[str, frozenset[str]]:
 
 def rpc_methods() -> tuple[str, ...]:
     """The names of all methods of CSI, in the order of the protocol."""
-    services = csi_pb2.DESCRIPTOR.services_by_name.values()
-    return tuple(method.name for service in services for method in service.methods)
+    return tuple(method.name for method in _methods())
+
+
+def _methods() -> list[Any]:
+    return [method for service in csi_pb2.DESCRIPTOR.services_by_name.values() for method in service.methods]
 
 
 def deployable(sites: Iterable[Site], crashes: Iterable[str], *, closes: bool) -> list[Site]:
@@ -154,18 +181,20 @@ def rpc_sites(*, local: bool) -> list[Site]:
     before = actions | ({"crash", "exhaust"} if local else set())
     after = actions | {"ready"} | ({"crash"} if local else set())
     found = []
+    requests = {method.name: method.input_type.fields_by_name for method in _methods()}
     for method in rpc_methods():
         ready = {"ready"} if method not in {"CreateSnapshot", "ListSnapshots", "GetSnapshot"} else set()
         resources = ("attach", "rate") if method == "ControllerPublishVolume" else ("rate",)
         # A caller on the far side of a half-open connection cannot be told from one behind a black hole.
         words = _words(disconnect=("fin", "rst", "blackhole"), exhaust=resources,
                        crash=("", "driver", "nas", "node", "reboot"))  # fmt: skip
+        fields = tuple(requests[method])
         for when, kinds, about in (
             ("before", before, "the call has arrived; nothing was done"),
             ("after", after - ready, "the call has ended, with or without an error; no answer was sent"),
         ):
             keys = _ALL_KEYS | ({"code"} if when == "after" else set())
-            found.append(Site(f"rpc.{method}.{when}", about, frozenset(kinds), frozenset(keys), words, grpc=True))
+            found.append(Site(f"rpc.{method}.{when}", about, frozenset(kinds), frozenset(keys), words, True, fields))
     return found
 
 
@@ -196,7 +225,7 @@ def nas_sites(methods: Iterable[str], can_rehearse: Callable[[str], bool] = lamb
         )
         for step, kinds, about in steps:
             able = frozenset(kinds) - (frozenset() if can_rehearse(method) else {"lie"})
-            found.append(Site(f"nas.{method}.{step}", about, able, keys, words))
+            found.append(Site(f"nas.{method}.{step}", about, able, keys, words, fields=("params",)))
     about = "a notification is about to leave, such as the news of a job"
     of_frames = frozenset(("off", "drop", "dup", "reorder", "truncate", "corrupt", "oversize"))
     return [*found, Site("event.nas", about, of_frames, frozenset(), {})]
@@ -252,6 +281,7 @@ _LIES: Final[Mapping[str, tuple[str, ...]]] = {
 def host_sites() -> list[Site]:
     """What a node service does to its machine."""
     found = []
+    subject = ("subject",)
     for family, ops in (("mount", MOUNT_OPS), ("device", DEVICE_OPS), ("file", FILE_OPS)):
         for op in ops:
             name = f"{family}.{op}"
@@ -263,9 +293,9 @@ def host_sites() -> list[Site]:
             if name == "file.write":
                 kinds.add("truncate")
             words = _words(lie=_LIES.get(name, ()), crash=("", "driver", "nas", "node", "reboot"))
-            found.append(Site(name, _HOST[family](op), frozenset(kinds), _ALL_KEYS, words))
+            found.append(Site(name, _HOST[family](op), frozenset(kinds), _ALL_KEYS, words, fields=subject))
             after = frozenset({*_CONTROL, "error"})
-            found.append(Site(f"{name}.after", f"{_HOST[family](op)}, done", after, _ALL_KEYS, words))
+            found.append(Site(f"{name}.after", f"{_HOST[family](op)}, done", after, _ALL_KEYS, words, fields=subject))
     return found
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
+from csisim.faults.grammar import parse_rule
 from csisim.faults.sites import GROWING
 
 PROTOCOLS: Final = ("nfs", "iscsi", "nvmeof")
@@ -76,14 +77,16 @@ def parse_case(protocol: str, text: str) -> Case:
     """A case from `STORY SITE: #ORDINAL FAULT`.
 
     Raises:
-        ValueError: it is not of that form; the rule itself is not checked.
+        ValueError: it is not of that form, or its rule is none; whether that can be honoured is not checked.
     """
     story, _, rule = text.strip().partition(" ")
     site, colon, term = rule.partition(":")
     ordinal, _, fault = term.strip().partition(" ")
     if not colon or not fault or not ordinal.startswith("#") or not ordinal[1:].isdecimal():
         raise ValueError(f"{text!r} is not STORY SITE: #N FAULT, such as 'mount rpc.CreateVolume.after: #1 drop'")
-    return Case(protocol, story, site.strip(), int(ordinal[1:]), fault.strip())
+    case = Case(protocol, story, site.strip(), int(ordinal[1:]), fault.strip())
+    parse_rule(case.rule)
+    return case
 
 
 def faults_at(site: str, ordinal: int) -> tuple[str, ...]:

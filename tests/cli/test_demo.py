@@ -27,6 +27,8 @@ def test_json_is_alone_on_standard_output_and_progress_beside_it():
     assert found.returncode == 0, found.stderr
     assert verdict["ok"] is True
     assert verdict["seed"] == 7
+    assert verdict["leaks"] == []
+    assert {row["rpc"]: row["codes"]["OK"] for row in verdict["rpcs"]}["DeleteVolume"] == 20
     assert "delete volumes: 16/16" in found.stderr
     assert "\x1b" not in found.stderr
 

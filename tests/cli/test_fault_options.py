@@ -74,7 +74,7 @@ def test_a_seed_that_is_made_up_is_printed_and_follows_from_the_other_one(capsys
     [
         ("link.up: off\nlink.up: bug\n", "line 2, column 10: 'bug' is not an action"),
         ("link.up: off\n  linkup: off\n", "line 2, column 3: there is no site 'linkup'"),
-        ("link.up: error(EIO)\n", "line 1, column 1: error cannot happen at link.up"),
+        ("link.up: error(EIO)\n", "line 1, column 10: error cannot happen at link.up"),
     ],
 )
 def test_a_bad_rule_is_a_usage_error_that_names_file_line_and_column(tmp_path, text, says):
@@ -110,6 +110,7 @@ def test_a_name_that_two_files_use_is_refused(tmp_path):
         ({"control": "8474"}, "'8474' is not HOST:PORT"),
         ({"control": "0.0.0.0:0"}, "--control-allow-remote"),
         ({"control": "0.0.0.0:0", "allow_remote": True}, "needs a token"),
+        ({"allow_remote": True}, "give --control HOST:PORT with it"),
         ({"control": "127.0.0.1:0", "token": "canary"}, "8 to 200"),
     ],
 )

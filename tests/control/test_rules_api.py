@@ -29,8 +29,8 @@ async def test_several_come_as_texts_objects_or_the_text_of_a_file(http):
     [
         ({"rule": "mount.umount: erro(EBUSY)"}, {"column": 15}),
         ({"rule": "mount.umoun: off"}, {"column": 1, "rule": "mount.umoun: off"}),
-        ({"rule": "mount.umount: drop"}, {"column": 1}),
-        (["link.up: off", {"rule": "link.up: error(EIO)"}], {"column": 1, "item": 2}),
+        ({"rule": "mount.umount: drop"}, {"column": 15}),
+        (["link.up: off", {"rule": "link.up: error(EIO)"}], {"column": 10, "item": 2}),
         (["link.up: off", "link.up"], {"column": 8, "item": 2}),
         ({"text": "link.up: off\n\n  mount.umoun: off"}, {"line": 3, "column": 3}),
         ({"text": "link.up: off\nlink.up: bug"}, {"line": 2, "column": 10}),
@@ -47,7 +47,7 @@ async def test_a_bad_rule_is_refused_with_its_place_and_nothing_is_added(http, w
 
 
 async def test_names_that_cannot_be_in_a_path_are_refused(http, world):
-    for name in ("a/b", "x" * 101, "a\nb"):
+    for name in ("a/b", "x" * 101, "a\nb", "."):
         status, refused = await post(http, {"rule": RULE, "name": name})
 
         assert status == 422
@@ -129,3 +129,22 @@ async def test_there_are_only_so_many_rules(http, monkeypatch):
     status, refused = await post(http, {"rule": "link.up: off"})
 
     assert (status, refused["error"]) == (409, "there can be at most 3 rules")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"{}", "rule: Field required"),
+        (b'{"text": 1}', "text: Input should be a valid string"),
+        (b'{"rule": "link.up: off", "nam": "x"}', "nam: Extra inputs are not permitted"),
+        (b'{"rule": "link.up: off"', "the body is not JSON: "),
+        (b"null", "valid dictionary"),
+    ],
+)
+async def test_a_wrong_body_is_told_about_what_it_was_meant_to_be_alone(http, body, reason):
+    answer = await http.post("/rules", content=body)
+
+    assert answer.status_code == 422
+    assert reason in answer.json()["error"]
+    assert ";" not in answer.json()["error"]
+    assert "RulesTextIn" not in answer.json()["error"]

@@ -1,5 +1,7 @@
 """NAS fixtures on real sockets."""
 
+import functools
+import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -9,6 +11,14 @@ from websockets.asyncio.client import connect
 from fake_truenas import Nas
 from fake_truenas.server import Server
 from tests.fake_truenas.rpc import KEY, Client, make_nas
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _keys_derived_once() -> Iterator[None]:
+    """The tests use few passwords, and salts that repeat: each is stretched once, which takes tens of milliseconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hashlib, "pbkdf2_hmac", functools.cache(hashlib.pbkdf2_hmac))
+        yield
 
 
 @pytest.fixture

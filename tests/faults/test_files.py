@@ -79,7 +79,7 @@ def test_yaml_makes_no_objects(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "where"),
     [
-        ("a.txt", "link.up: off\n  link.up: error(EIO)\n", "line 2, column 3: error cannot happen at link.up"),
+        ("a.txt", "link.up: off\n  link.up: error(EIO)\n", "line 2, column 12: error cannot happen at link.up"),
         (
             "a.yaml",
             '- "link.up: off"\n- {name: x, rule: "linkup: off"}\n',
@@ -95,3 +95,21 @@ def test_a_rule_that_could_not_be_honoured_is_told_with_its_place_too(
     with pytest.raises(ValueError, match=r"there|cannot") as caught:
         read_rules(path, Catalogue(link_sites()).check)
     assert str(caught.value).startswith(f"{path}: {where}")
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        ("link.up: off; foo", "line 1, column 18: "),
+        ("link.up: off\n\nlink.up: off;link.up: bug", "line 3, column 23: "),
+    ],
+)
+def test_a_wrong_rule_of_the_environment_is_told_with_its_place_in_the_whole(value: str, where: str) -> None:
+    with pytest.raises(ValueError, match=where):
+        rules_of_environment(value)
+
+
+def test_a_name_that_two_items_have_is_refused_with_both_places() -> None:
+    named = {"name": "x", "rule": "link.up: off"}
+    with pytest.raises(ValueError, match="item 3: item 1 has the name 'x' already"):
+        rules_of_list([named, "link.up: off", named])

@@ -1,10 +1,12 @@
 """Rules are read as written, printed so that they read back, and refused with the column."""
 
+import pickle
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from csisim.faults.actions import DISCONNECTS, LIES, RESOURCES
+from csisim.faults.actions import CLOSE_CODES, DISCONNECTS, LIES, RESOURCES
 from csisim.faults.codes import ERRNOS, GRPC_CODES
 from csisim.faults.expressions import Expression
 from csisim.faults.grammar import MAX_LENGTH, RuleError, parse_rule
@@ -61,9 +63,10 @@ _actions = st.one_of(
     st.builds(Action, st.just("stall"), seconds=_times),
     st.builds(Action, st.just("skew"), seconds=_times | _times.map(lambda time: -time)),
     st.builds(Action, st.sampled_from(["reorder", "ready"]), number=st.integers(1, 10**6)),
-    st.builds(Action, st.sampled_from(["truncate", "oversize", "limit"]), size_bytes=st.integers(0, 1 << 40)),
+    st.builds(Action, st.sampled_from(["truncate", "limit"]), size_bytes=st.integers(0, 1 << 40)),
+    st.builds(Action, st.just("oversize"), size_bytes=st.integers(0, 256 << 20)),
     st.builds(Action, st.just("disconnect"), st.sampled_from(DISCONNECTS)),
-    st.builds(Action, st.just("disconnect"), number=st.integers(1000, 4999)),
+    st.builds(Action, st.just("disconnect"), number=st.sampled_from(sorted(CLOSE_CODES))),
     st.builds(Action, st.just("lie"), st.sampled_from(LIES)),
     st.builds(Action, st.just("exhaust"), st.sampled_from(RESOURCES)),
 )
@@ -140,7 +143,10 @@ def test_any_text_is_a_rule_or_refused(text: str) -> None:
         ("a: delay(1s, 2s)", 14, "is written as"),
         ("a: /0 off", 5, "a number from 1"),
         ("a: 0*off", 4, "a number from 1"),
-        ("a: disconnect(99)", 15, "or a close code from 1000 to 4999"),
+        ("a: disconnect(99)", 15, "or a close code: 1000 to 1003, 1007"),
+        ("a: disconnect(1006)", 15, "or a close code: 1000 to 1003, 1007"),
+        ("a: oversize(10GiB)", 13, "at most 256MiB"),
+        ('a: error(EBUSY, "two\nlines")', 21, "a line break cannot be part of a text"),
         ("a: explode", 4, "'explode' is not an action; there are off, error"),
         ("a: slice(0B)", 10, "at least one byte"),
     ],
@@ -166,3 +172,9 @@ def test_a_rule_that_is_too_long_is_refused() -> None:
         parse_rule("a: off" + "->off" * MAX_LENGTH)
     with pytest.raises(RuleError, match="at most 50 terms"):
         parse_rule("a: off" + "->off" * 60)
+
+
+def test_an_error_comes_out_of_another_process_as_it_was() -> None:
+    error = RuleError("here should be more", "a.b", 4, 2)
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert (str(again), again.column, again.line) == (str(error), 4, 2)

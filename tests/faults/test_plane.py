@@ -139,8 +139,8 @@ def test_a_ramp_grows_to_the_whole_probability() -> None:
         ("{vol=a, node=n1}", umount("a", node="n2"), False),
         ("{snap=*@s}", umount(snap="v@s"), True),
         ("{phase=unstage}", umount(phase="stage"), False),
-        ("{when=\"op == 'x'\"}", Passing("mount.umount", fields=lambda: {"op": "x"}), True),
-        ("{when=\"op == 'x'\"}", umount(), False),
+        ("{when=\"subject == 'x'\"}", Passing("mount.umount", fields=lambda: {"subject": "x"}), True),
+        ("{when=\"subject == 'x'\"}", umount(), False),
     ],
 )
 def test_a_rule_selects(match: str, passing: Passing, hit: bool) -> None:

@@ -178,7 +178,7 @@ async def test_a_caller_that_goes_away_ends_what_waits():
     ("rule", "done"),
     [
         ("rpc.CreateVolume.before: disconnect(blackhole)", ("disconnect", "unix:", "blackhole")),
-        ("rpc.CreateVolume.after: crash(nas, 2s)", ("crash", "nas", "n1", 2.0)),
+        ("rpc.CreateVolume.after: crash(node, 2s)", ("crash", "node", "n1", 2.0)),
         ("rpc.CreateVolume.before: crash", ("crash", "driver", "n1", None)),
     ],
 )
@@ -290,3 +290,10 @@ async def test_a_stream_may_be_given_up_from_another_task():
         assert await asyncio.create_task(anext(responses)) == b"one"
 
     assert [kind for kind, _, _ in world.told()] == ["invoke", "info"]
+
+
+async def test_a_crash_of_the_nas_does_not_take_the_answer_of_a_driver_that_lives():
+    world = World("rpc.CreateVolume.before: crash(nas)", "rpc.CreateVolume.after: crash(nas, 2s)")
+
+    assert await world.around() == RESPONSE
+    assert world.surgeon.done == [("crash", "nas", "n1", None), ("crash", "nas", "n1", 2.0)]

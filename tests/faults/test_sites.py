@@ -3,7 +3,8 @@
 import pytest
 
 from csisim.faults.actions import KINDS
-from csisim.faults.grammar import parse_rule
+from csisim.faults.files import checked_rule
+from csisim.faults.grammar import RuleError, parse_rule
 from csisim.faults.sites import (
     Catalogue,
     clock_sites,
@@ -47,3 +48,30 @@ def test_a_proxy_cannot_crash_what_is_not_its_own() -> None:
     ALL.check(parse_rule("rpc.Probe.before: crash(nas)"))
     with pytest.raises(ValueError, match=r"crash cannot happen at rpc\.Probe\.before"):
         Catalogue(rpc_sites(local=False)).check(parse_rule("rpc.Probe.before: crash"))
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "reason"),
+    [
+        ("  rpc.Foo.before: off", 3, "there is no site 'rpc.Foo.before'"),
+        ("rpc.*.before{vol=a, code=OK}: off", 21, "code is not known at"),
+        ("link.up{vol=a}: off", 9, "nothing can be selected by there"),
+        ("mount.umount: 2*off -> 5%error(ABORTED)", 26, "is an errno, such as EBUSY, not ABORTED"),
+        ("mount.umount: delay(1s)->max 2 drop", 32, "max is for what lasts"),
+        ("rpc.CreateVolume.after{code=FOO}: drop", 24, "no code is like 'FOO': there are OK, CANCELLED"),
+        ('rpc.CreateVolume.after{when="len(nam) > 3"}: drop', 24, "'nam' is no field at rpc.CreateVolume.after: "),
+        ("mount.umount{when=\"path == '/a'\"}: off", 14, "there are subject"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused_with_the_column(text: str, column: int, reason: str) -> None:
+    with pytest.raises(RuleError) as refused:
+        checked_rule(text, ALL.check)
+
+    assert refused.value.column == column
+    assert reason in refused.value.reason
+
+
+def test_a_condition_may_look_at_what_one_of_its_sites_has() -> None:
+    ALL.check(parse_rule("rpc.*.before{when=\"volume_id == 'a' or name == 'a'\"}: off"))
+    ALL.check(parse_rule("nas.pool.query.apply{when=\"params[0] == 'tank'\"}: off"))
+    ALL.check(parse_rule('rpc.*.after{code="*_EX*"}: off'))

@@ -109,3 +109,17 @@ async def test_a_cluster_can_be_stopped_while_something_is_down(tmp_path):
         down = asyncio.ensure_future(w.cluster.crash("nas", down_s=3600))
         await until(lambda: w.cluster.nas_server is None)
     await down
+
+
+async def test_a_crash_of_a_node_at_a_call_of_the_nas_takes_no_answer_of_the_others(tmp_path):
+    async with world(tmp_path) as w, w.raw() as raw:
+        for step in ("request", "apply", "reply"):
+            w.add(f"nas.pool.dataset.create.{step}: 1*crash(node)")
+            reply = await raw.call("pool.dataset.create", {"name": f"tank/csi/{step}"})
+            assert reply["result"]["id"] == f"tank/csi/{step}"
+            await w.cluster.recovered()
+            await w.first.retried(w.first.node.NodeGetInfo, csi.NodeGetInfoRequest())
+        told = [
+            event.type for event in w.history.since() if event.f == "pool.dataset.create" and event.type != "invoke"
+        ]
+        assert told == ["ok"] * 3

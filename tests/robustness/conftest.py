@@ -1,9 +1,15 @@
-"""A NAS process that can be looked into, and a driver process on it, over real sockets."""
+"""A NAS process that can be looked into, and a driver process on it, over real sockets.
+
+The processes are those of a whole module: its tests may kill and stop them, start them again, and leave nothing. Tests
+on `site` and `relayed` run on the module's event loop (`pytestmark = pytest.mark.asyncio(loop_scope="module")`).
+"""
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.support.nas import Relay
 from tests.support.orchestrator import Orchestrator
@@ -17,8 +23,9 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("site")
 
 
-@pytest.fixture
-def backend(directory: Path) -> Iterator[tuple[int, Server]]:
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Server]]:
+    directory = tmp_path_factory.mktemp("backend")
     port = free_port()
     server = nas(directory, port, "--data-dir", str(directory / "nas")).start()
     yield port, server
@@ -37,17 +44,43 @@ async def _site(directory: Path, backend: tuple[int, Server], relay: Relay | Non
         assert await plugin.exit_status() == 0, plugin.output[-4000:]
 
 
-@pytest.fixture
-async def site(directory: Path, backend: tuple[int, Server]) -> AsyncIterator[Site]:
-    async for made in _site(directory, backend, None):
+def _for_one_test(kept: Site) -> Iterator[Site]:
+    """With everything running, and an orchestrator of its own; what a test leaves is its own failure."""
+    if kept.relay is not None:
+        kept.relay.reset()
+    before = kept.backend.process.pid
+    yield replace(kept, co=Orchestrator(kept.client))
+    if kept.backend.process.poll() is not None:
+        kept.backend.start()
+    if kept.backend.process.pid != before:
+        kept.plugin.kill()  # its pauses before it connects again grow with each loss
+    if kept.plugin.process.poll() is not None:
+        kept.plugin.start()
+    kept.host_is_clean()
+    assert list(kept.mounts.iterdir()) == []
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def kept_site(tmp_path_factory: pytest.TempPathFactory, backend: tuple[int, Server]) -> AsyncIterator[Site]:
+    async for made in _site(tmp_path_factory.mktemp("site"), backend, None):
         yield made
 
 
-@pytest.fixture
-async def relayed(directory: Path, backend: tuple[int, Server]) -> AsyncIterator[Site]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def kept_relayed(tmp_path_factory: pytest.TempPathFactory, backend: tuple[int, Server]) -> AsyncIterator[Site]:
     async with Relay(backend[0]) as relay:
-        async for made in _site(directory, backend, relay):
+        async for made in _site(tmp_path_factory.mktemp("relayed"), backend, relay):
             yield made
+
+
+@pytest.fixture
+def site(kept_site: Site) -> Iterator[Site]:
+    yield from _for_one_test(kept_site)
+
+
+@pytest.fixture
+def relayed(kept_relayed: Site) -> Iterator[Site]:
+    yield from _for_one_test(kept_relayed)
 
 
 @pytest.fixture(scope="module")

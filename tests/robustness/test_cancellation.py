@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
@@ -28,6 +28,8 @@ MOST_POINTS = 40
 ATTEMPTS = 3
 PROTOCOLS = ("nfs", "iscsi", "nvmeof")
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 @dataclass
 class Subject:
@@ -41,9 +43,11 @@ class Subject:
     publish_context: Any = None
 
     async def prepare(self, *, snapshot: bool = False, attached: bool = False) -> None:
+        """Make what is missing; the volume is there already where the points of an operation share one."""
         co = self.site.co
-        self.volume = (await co(create_request(f"{self.name}-base", self.protocol))).volume
-        if snapshot:
+        if self.volume is None:
+            self.volume = (await co(create_request(f"{self.name}-base", self.protocol))).volume
+        if snapshot and not self.snapshot_id:
             made = await co(csi.CreateSnapshotRequest(name=f"{self.name}-cut", source_volume_id=self.volume.volume_id))
             self.snapshot_id = made.snapshot.snapshot_id
         if attached:
@@ -63,6 +67,9 @@ class Subject:
     def stage(self) -> Any:
         return node_requests(self.volume, self.protocol, self.publish_context, *self.site.paths(self.name))[0]
 
+
+# These leave their volume as it was, or can be taken back.
+SHARING = {"restore", "clone", "snapshot", "delete-snapshot", "group", "attach", "detach", "stage"}
 
 OPERATIONS: dict[str, Callable[[Subject], Any]] = {
     "create": lambda on: on.create(),
@@ -86,7 +93,7 @@ OPERATIONS: dict[str, Callable[[Subject], Any]] = {
 
 async def _settled(site: Site) -> None:
     """The driver has seen the cancellation: what the client sends later on the same connection arrives later."""
-    for _ in range(8):
+    for _ in range(4):
         await site.client(csi.GetPluginInfoRequest())
 
 
@@ -133,13 +140,18 @@ async def test_cut_off_anywhere_a_repeat_finishes(relayed: Site, applied: bool) 
 
 
 async def _cut_at_every_point(site: Site, protocol: str, operation: str, *, applied: bool) -> int:
-    """One fresh subject per point, until the operation gets through; answers how many points there were."""
-    done: list[tuple[Subject, Any]] = []
+    """One subject per point, until the operation gets through; answers how many points there were."""
+    shared = Subject(site, protocol, operation)
+    if operation in SHARING:
+        await shared.prepare(snapshot=operation == "restore")
+    groups: list[Any] = []
     for point in range(MOST_POINTS):
         for attempt in range(ATTEMPTS):
-            subject = Subject(site, protocol, f"{operation}-{point}-{attempt}")
+            subject = replace(shared, name=f"{operation}-{point}-{attempt}")
             request, started = await _cut_and_repeat(subject, operation, point, applied=applied)
-            done.append((subject, request))
+            await _off_node(subject, request)
+            if isinstance(request, csi.CreateVolumeGroupSnapshotRequest):
+                groups.append(request)
             if not started:
                 break
         else:
@@ -148,7 +160,7 @@ async def _cut_at_every_point(site: Site, protocol: str, operation: str, *, appl
             break
     else:
         pytest.fail(f"{operation} makes more than {MOST_POINTS} calls")
-    await asyncio.gather(*(_take_down(site, *each) for each in done))
+    await asyncio.gather(*(_delete_group(site, request) for request in groups))
     await site.nothing_left()
     return point
 
@@ -159,9 +171,8 @@ async def _cut_and_repeat(
     """Answers the request, and what `_cut_off` does."""
     site = subject.site
     assert site.relay is not None
-    await subject.prepare(
-        snapshot=operation in {"restore", "delete-snapshot"}, attached=operation in {"detach", "stage"}
-    )
+    if operation != "create":
+        await subject.prepare(snapshot=operation == "delete-snapshot", attached=operation in {"detach", "stage"})
     request = OPERATIONS[operation](subject)
     started = await _cut_off(site, site.relay, request, point, applied=applied)
     site.relay.reset()
@@ -170,16 +181,16 @@ async def _cut_and_repeat(
     return request, started
 
 
-async def _take_down(site: Site, subject: Subject, request: Any) -> None:
-    """Off the node; groups as a whole, because their members cannot be deleted one by one."""
-    if isinstance(request, csi.CreateVolumeGroupSnapshotRequest):
-        group = (await site.co(request)).group_snapshot
-        members = [snapshot.snapshot_id for snapshot in group.snapshots]
-        await site.co(
-            csi.DeleteVolumeGroupSnapshotRequest(group_snapshot_id=group.group_snapshot_id, snapshot_ids=members)
-        )
+async def _delete_group(site: Site, request: Any) -> None:
+    """As a whole, because its members cannot be deleted one by one."""
+    group = (await site.co(request)).group_snapshot
+    members = [snapshot.snapshot_id for snapshot in group.snapshots]
+    await site.co(csi.DeleteVolumeGroupSnapshotRequest(group_snapshot_id=group.group_snapshot_id, snapshot_ids=members))
+
+
+async def _off_node(subject: Subject, request: Any) -> None:
     if isinstance(request, csi.ControllerPublishVolumeRequest | csi.NodeStageVolumeRequest):
-        await site.co.off_node(subject.volume.volume_id, *site.paths(subject.name))
+        await subject.site.co.off_node(subject.volume.volume_id, *subject.site.paths(subject.name))
 
 
 async def test_expired_calls_leave_nothing_that_a_repeat_cannot_finish(relayed: Site) -> None:

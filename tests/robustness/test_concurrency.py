@@ -82,6 +82,7 @@ async def test_sources_and_clones_deleted_at_once(shared_site: Site, protocol: s
         await asyncio.gather(*(shared_site.co(csi.DeleteVolumeRequest(volume_id=each)) for each in [source, *ids]))
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_a_clone_that_vanishes_while_its_source_is_deleted(relayed: Site) -> None:
     """The same, at every point: after each answer that the deletion of the source gets, the clone goes away."""
     assert relayed.relay is not None

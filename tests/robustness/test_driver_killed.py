@@ -12,6 +12,8 @@ from tests.support.processes import driver
 from tests.support.rpc import AsyncClient
 from tests.support.site import Site, is_there
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 PROTOCOLS = ("nfs", "iscsi", "nvmeof")
 VOLUMES = 40
 

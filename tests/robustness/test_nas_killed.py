@@ -11,6 +11,8 @@ from tests.support.nas import Nas
 from tests.support.orchestrator import GIB, create_request, expand_request, from_snapshot, from_volume
 from tests.support.site import Site
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 PROTOCOLS = ("nfs", "iscsi", "nvmeof")
 
 

@@ -3,10 +3,13 @@
 import asyncio
 
 import grpc
+import pytest
 
 from csisim.pb import csi_pb2 as csi
 from tests.support.orchestrator import create_request
 from tests.support.site import Site
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_running_calls_finish_after_sigterm(relayed: Site) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+import pytest_asyncio
 
 from csisim.pb import csi_pb2 as csi
 from tests.support.nas import Nas
@@ -21,6 +22,8 @@ from tests.support.orchestrator import (
 from tests.support.processes import NODE_ID, Server, driver, free_port, nas, nas_flags
 from tests.support.rpc import AsyncClient
 from tests.support.site import Site, is_there
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 DEADLINE_S = 2.0
 
@@ -71,7 +74,7 @@ async def _probe(client: AsyncClient) -> str:
     return "not ready" if response.HasField("ready") and not response.ready.value else "ready"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def alone(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Path, int, Server, AsyncClient]]:
     """A driver whose NAS has not come yet."""
     directory, port = tmp_path_factory.mktemp("alone"), free_port()

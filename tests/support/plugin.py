@@ -9,7 +9,13 @@ from hypothesis import HealthCheck, settings
 _HEALTH = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 
 settings.register_profile(
-    "reproducible", derandomize=True, deadline=None, database=None, print_blob=True, suppress_health_check=_HEALTH
+    "reproducible",
+    max_examples=50,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=_HEALTH,
 )
 settings.register_profile("thorough", max_examples=3000, deadline=None, print_blob=True, suppress_health_check=_HEALTH)
 settings.load_profile("reproducible")

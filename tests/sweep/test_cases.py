@@ -81,3 +81,8 @@ def test_what_is_no_case_is_refused_with_an_example(text):
 )
 def test_final_codes_are_right_answers_only_to_what_is_final(site, fault, codes):
     assert Case("nfs", "mount", site, 1, fault).final_codes == codes
+
+
+def test_a_fault_that_is_none_is_refused_with_its_column():
+    with pytest.raises(ValueError, match="column 35: 'bogus' is not an action"):
+        parse_case("nfs", "mount nas.pool.dataset.create.reply: #1 bogus")

@@ -353,7 +353,7 @@ class Plane(RuleBasedStateMachine):
 
 
 TestPlane = Plane.TestCase
-TestPlane.settings = settings(max_examples=60, stateful_step_count=40)
+TestPlane.settings = settings(max_examples=25, stateful_step_count=40)
 
 
 def test_contents_and_shares_survive_a_restart(tmp_path):
