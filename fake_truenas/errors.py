@@ -22,6 +22,12 @@ from fake_truenas import traces
 ENOMETHOD = 201
 ENOTAUTHENTICATED = 207
 
+RENAME_NEEDS_FORCE = (
+    "No safety checks are performed when renaming ZFS resources; this may break existing usages. If you understand the"
+    " risks, please set force and proceed."
+)
+"""Why datasets and snapshots are renamed with `force` only."""
+
 _PRIVATE_NAMES = {
     201: "ENOMETHOD",
     202: "ESERVICESTARTFAILURE",

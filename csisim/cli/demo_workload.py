@@ -123,12 +123,7 @@ class Workload:
             await kubelet.register()
 
     async def _create(self, plan: VolumePlan) -> None:
-        source = ""
-        if plan.source_snapshot:
-            source = self.snapshots[plan.source_snapshot].snapshot_id
-        elif plan.source_volume:
-            source = self.volumes[plan.source_volume].volume_id
-        request = plan.create_request(source)
+        request = plan.create_request(plan.source_id(self.volumes, self.snapshots))
         reply = await self.main.call(PROVISIONER, self.main.controller.CreateVolume, request, plan.name)
         if reply.volume.capacity_bytes != plan.size_bytes:
             self._wrong(f"{plan.name}: created with {reply.volume.capacity_bytes} instead of {plan.size_bytes} bytes")
@@ -137,12 +132,7 @@ class Workload:
     async def _attach_and_mount(self, plan: VolumePlan) -> None:
         volume = self.volumes[plan.name]
         for node_id in plan.nodes:
-            request = csi.ControllerPublishVolumeRequest(
-                volume_id=volume.volume_id,
-                node_id=node_id,
-                volume_capability=plan.capability(),
-                volume_context=volume.volume_context,
-            )
+            request = plan.publish_request(volume, node_id)
             method = self.main.controller.ControllerPublishVolume
             reply = await self.main.call(ATTACHER, method, request, plan.name)
             await self.kubelets[node_id].mount(plan, volume, dict(reply.publish_context))

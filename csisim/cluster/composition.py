@@ -11,8 +11,6 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlsplit
 
 import structlog
@@ -35,6 +33,7 @@ from csisim.faults.peers import Peers
 from csisim.faults.settings import FaultSettings
 from csisim.host import NodeHost
 from csisim.sim.host import SimHost
+from csisim.started import Started
 from csisim.truenas.client import NasClient
 from csisim.truenas.settings import NasSettings
 from fake_truenas import Nas
@@ -64,7 +63,7 @@ class _Lookup:
         return Presence.UNPUBLISHED if volume.publication(self._node_id) is None else Presence.PUBLISHED
 
 
-class Cluster:
+class Cluster(Started):
     """A running driver with its NAS and nodes. Use as `async with Cluster(settings, rng=...) as cluster`.
 
     Args:
@@ -91,6 +90,7 @@ class Cluster:
         surroundings: Surroundings | None = None,
         faults: FaultSettings | None = None,
     ) -> None:
+        super().__init__()
         self.settings = settings
         self.hosts: dict[str, SimHost] = {}
         self.injection: Injection | None = None
@@ -110,18 +110,6 @@ class Cluster:
         self._peers: dict[str, Peers] = {}
         self._node_endpoints: dict[str, Endpoint] = {}
         self._nas_settings: NasSettings | None = None
-        self._stack = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            await self._start(stack)
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._stack.aclose()
 
     @property
     def endpoint(self) -> Endpoint:

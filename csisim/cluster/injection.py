@@ -4,7 +4,6 @@ Only a cluster that is given `FaultSettings` has any of it.
 """
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +11,6 @@ from websockets.asyncio.client import connect as websocket_connect
 
 from csisim.cluster.nas_faults import NasFaults
 from csisim.driver.statuses import status_of
-from csisim.faults.codes import errno_of
 from csisim.faults.host import Gate, faulty_host
 from csisim.faults.link import Link, linked
 from csisim.faults.peers import Peers
@@ -83,8 +81,7 @@ class Injection:
             async with asyncio.timeout(open_timeout):
                 firing = await self.plane.meet(Passing("connect.nas"))
                 if firing is not None:
-                    number = errno_of(firing.action.word)
-                    raise OSError(number, firing.action.text or os.strerror(number))
+                    raise firing.os_error()
                 wrapped = linked(create_connection, self.link)
                 return await websocket_connect(*args, create_connection=wrapped, open_timeout=None, **more)
 

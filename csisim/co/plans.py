@@ -1,5 +1,6 @@
 """A volume to be, and the requests that its callers send for it: plain data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from csisim.pb import csi_pb2 as csi
@@ -45,6 +46,21 @@ class VolumePlan:
             return csi.VolumeCapability(block=csi.VolumeCapability.BlockVolume(), access_mode=access)
         mount = csi.VolumeCapability.MountVolume(fs_type=self.fs_type)
         return csi.VolumeCapability(mount=mount, access_mode=access)
+
+    def source_id(self, volumes: Mapping[str, csi.Volume], snapshots: Mapping[str, csi.Snapshot]) -> str:
+        """The id of what it starts from, found by name; "" where it starts empty."""
+        if self.source_snapshot:
+            return str(snapshots[self.source_snapshot].snapshot_id)
+        return str(volumes[self.source_volume].volume_id) if self.source_volume else ""
+
+    def publish_request(self, volume: csi.Volume, node_id: str) -> csi.ControllerPublishVolumeRequest:
+        """What the attacher sends for the volume as it was created."""
+        return csi.ControllerPublishVolumeRequest(
+            volume_id=volume.volume_id,
+            node_id=node_id,
+            volume_capability=self.capability(),
+            volume_context=volume.volume_context,
+        )
 
     def create_request(self, source_id: str = "") -> csi.CreateVolumeRequest:
         """What the provisioner sends; `source_id` is the id of the snapshot or volume it starts from."""

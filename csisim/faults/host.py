@@ -5,14 +5,12 @@ The wrapped parts do the real work; an error is raised before it (`mount.umount`
 
 import asyncio
 import errno
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
 from csisim.events import History
 from csisim.faults.calls import CallInfo, current_call
-from csisim.faults.codes import errno_of
 from csisim.faults.matching import RuleState
 from csisim.faults.plane import FaultPlane, Firing, Passing
 from csisim.host import Devices, FsStats, Mounter, MountPoint, NodeHost, StateFiles
@@ -101,6 +99,8 @@ class Gate:
         return result
 
     async def _pass(self, site: str, subject: str, call: CallInfo) -> Firing | None:
+        if not call.own and self.plane.idle(site):
+            return None
         passing = Passing(
             site, call.vol, call.snap, self.node, call.client, call.phase if call.method else "",
             call_id=call.call_id, fields=lambda: {"subject": subject}, own=call.own,
@@ -110,8 +110,7 @@ class Gate:
             return None
         action = firing.action
         if action.kind == "error":
-            number = errno_of(action.word)
-            raise OSError(number, action.text or os.strerror(number), subject)
+            raise firing.os_error(subject)
         if action.kind == "crash":
             self.crash(action.word or "driver", action.seconds)
             if action.word != "nas":  # this call is among the victims: the crash cancels it

@@ -6,12 +6,14 @@ numbers: another rule, client or interleaving does not shift the decisions on a 
 
 import asyncio
 import itertools
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from csisim.faults.barriers import Barriers
+from csisim.faults.codes import errno_of
 from csisim.faults.index import RuleIndex
 from csisim.faults.matching import RuleState, Sample
 from csisim.faults.model import Action, Rule, Term
@@ -82,6 +84,11 @@ class Firing:
         if self.action.delay is None:
             return self.action.seconds or 0.0
         return Sample.delay_s(self.action.delay, self.draw, self.passing.size_bytes)
+
+    def os_error(self, subject: str | None = None) -> OSError:
+        """What an action `error` raises where errors are errnos."""
+        number = errno_of(self.action.word)
+        return OSError(number, self.action.text or os.strerror(number), subject)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data: no request, so no secrets."""

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 import grpc.aio
 import structlog
@@ -20,6 +18,7 @@ from csisim.proxy.relay import Relay, ending
 from csisim.proxy.upstream import MESSAGE_OPTIONS, Upstream
 from csisim.secrets import stripped
 from csisim.sockets import bind
+from csisim.started import Started
 
 _SERVER_OPTIONS = (
     *MESSAGE_OPTIONS,
@@ -57,7 +56,7 @@ class ProxySettings:
             raise ValueError(f"{self.listen} is both the proxy's own address and its upstream's")
 
 
-class Proxy:
+class Proxy(Started):
     """A running proxy. Use as `async with Proxy(settings) as proxy`.
 
     Args:
@@ -76,6 +75,7 @@ class Proxy:
     """
 
     def __init__(self, settings: ProxySettings, *, observers: Sequence[Observer] = ()) -> None:
+        super().__init__()
         self.settings = settings
         self.endpoint = settings.listen
         self.plane, self.history = recorded_plane(
@@ -83,18 +83,6 @@ class Proxy:
         )
         self._observers = tuple(observers)
         self._server: grpc.aio.Server | None = None
-        self._stack = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            await self._start(stack)
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._stack.aclose()
 
     @property
     def driver_name(self) -> str:

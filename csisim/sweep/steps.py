@@ -38,12 +38,7 @@ class Steps:
 
     async def create(self, plan: VolumePlan) -> None:
         """CreateVolume."""
-        source = ""
-        if plan.source_snapshot:
-            source = self.snapshots[plan.source_snapshot].snapshot_id
-        elif plan.source_volume:
-            source = self.volumes[plan.source_volume].volume_id
-        request = plan.create_request(source)
+        request = plan.create_request(plan.source_id(self.volumes, self.snapshots))
         reply = await self._call(PROVISIONER, self._main.controller.CreateVolume, request, plan.name)
         if reply.volume.capacity_bytes != plan.size_bytes:
             raise CheckFailed(f"{plan.name}: created with {reply.volume.capacity_bytes} bytes, not {plan.size_bytes}")
@@ -52,12 +47,7 @@ class Steps:
     async def mount(self, plan: VolumePlan) -> None:
         """ControllerPublishVolume, NodeStageVolume, NodePublishVolume, NodeGetVolumeStats."""
         volume = self.volumes[plan.name]
-        request = csi.ControllerPublishVolumeRequest(
-            volume_id=volume.volume_id,
-            node_id=NODE,
-            volume_capability=plan.capability(),
-            volume_context=volume.volume_context,
-        )
+        request = plan.publish_request(volume, NODE)
         reply = await self._call(ATTACHER, self._main.controller.ControllerPublishVolume, request, plan.name)
         kubelet, watch = self._world.kubelet, self._world.watch
         await kubelet.mount(plan, volume, dict(reply.publish_context))

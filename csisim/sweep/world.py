@@ -5,8 +5,7 @@ import tempfile
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from csisim.cluster import Cluster, ClusterSettings, EmbeddedNas
 from csisim.cluster.inventory import host_leftovers, nas_leftovers
@@ -15,6 +14,7 @@ from csisim.co.kubelet import Kubelet
 from csisim.driver.device_wait import poll
 from csisim.faults.plane import FaultPlane
 from csisim.faults.settings import FaultSettings
+from csisim.started import Started
 from csisim.sweep.content import Content, NasInside
 from csisim.sweep.watch import Watch
 from csisim.truenas.settings import NasSettings
@@ -59,7 +59,7 @@ class Pace:
         return Patience(timeout_s=timeout_s, backoff_s=0.01, backoff_max_s=0.2, reconnect_s=0.02)
 
 
-class World:
+class World(Started):
     """Use as `async with World(seed) as world`.
 
     Args:
@@ -76,6 +76,7 @@ class World:
     """
 
     def __init__(self, seed: int, pace: Pace | None = None) -> None:
+        super().__init__()
         self.pace = pace or Pace()
         self.watch = Watch()
         self.calls = Calls()
@@ -88,26 +89,17 @@ class World:
         self.content = Content(self._nas, settings.driver.root_dataset)
         self.caller: Caller
         self.kubelet: Kubelet
-        self._stack = AsyncExitStack()
 
-    async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            self._directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="csisim-sweep-")))
-            await stack.enter_async_context(self.cluster)
-            self.watch.hosts = self.cluster.hosts
-            patience = self.pace.patience(loses_answers=False)
-            self.caller = Caller(self.cluster.endpoint.target, self.calls, self._rng, patience)
-            stack.push_async_callback(self.caller.close)
-            self.kubelet = Kubelet(NODE, self.caller, self._directory)
-            for name in ("plugins", "pods"):
-                (self._directory / name).mkdir()
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._stack.aclose()
+    async def _start(self, stack: AsyncExitStack) -> None:
+        self._directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="csisim-sweep-")))
+        await stack.enter_async_context(self.cluster)
+        self.watch.hosts = self.cluster.hosts
+        patience = self.pace.patience(loses_answers=False)
+        self.caller = Caller(self.cluster.endpoint.target, self.calls, self._rng, patience)
+        stack.push_async_callback(self.caller.close)
+        self.kubelet = Kubelet(NODE, self.caller, self._directory)
+        for name in ("plugins", "pods"):
+            (self._directory / name).mkdir()
 
     @property
     def plane(self) -> FaultPlane:

@@ -4,7 +4,7 @@ from fake_truenas import dataset_ops, pools, space, zfs
 from fake_truenas.context import Ctx
 from fake_truenas.crud import Entry
 from fake_truenas.dataset_params import Problems
-from fake_truenas.errors import CallError, ValidationErrors, invalid
+from fake_truenas.errors import RENAME_NEEDS_FORCE, CallError, ValidationErrors, invalid
 from fake_truenas.jobs import JobRun
 from fake_truenas.methods.pool_dataset import datasets, require
 from fake_truenas.registry import Job
@@ -14,10 +14,6 @@ from fake_truenas.store import Row
 namespaces = ()
 
 _ENOENT = 2
-_NO_CHECKS = (
-    "No safety checks are performed when renaming ZFS resources; this may break existing usages. "
-    "If you understand the risks, please set force and proceed."
-)
 
 
 @datasets.method("promote", Field("id", Str()))
@@ -54,7 +50,7 @@ def rename(ctx: Ctx, name: str, data: Entry) -> None:
     if "/" not in new_name or zfs.name_problem(new_name) is not None:
         raise invalid("data.new_name", "Please provide a valid dataset name according to ZFS standards")
     if not data["force"] and ctx.nas.persona.at_least("25.10"):
-        raise invalid("pool.dataset.rename.force", _NO_CHECKS)
+        raise invalid("pool.dataset.rename.force", RENAME_NEEDS_FORCE)
     row = space.find(ctx.db, name)
     if row is None:
         raise CallError(f"Dataset {name!r} not found", _ENOENT)

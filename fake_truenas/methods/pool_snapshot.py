@@ -6,7 +6,7 @@ from fake_truenas import naming_schema, pools, snapshot_ops, space, zfs
 from fake_truenas.context import Ctx
 from fake_truenas.dataset_ops import EEXIST
 from fake_truenas.dataset_params import PROPERTY_KEY, Problems
-from fake_truenas.errors import CallError, Invalid, Unexpected, ValidationErrors, invalid
+from fake_truenas.errors import RENAME_NEEDS_FORCE, CallError, Invalid, Unexpected, ValidationErrors, invalid
 from fake_truenas.naming_schema import NAMING_SCHEMA
 from fake_truenas.query import QUERY_OPTIONS, QUERY_PARAMS
 from fake_truenas.registry import Namespace
@@ -17,10 +17,6 @@ from fake_truenas.store import Row
 snapshots = Namespace("pool.snapshot", since="25.10")
 
 _ENOENT = 2
-_NO_CHECKS = (
-    "No safety checks are performed when renaming ZFS resources; this may break existing usages. If you understand the"
-    " risks, please set force and proceed."
-)
 _LONG = Str(max_length=None)
 _RECURSIVE = Field("recursive", Bool(), default=False)
 _ID = Field("id", Str())
@@ -279,7 +275,7 @@ def rename(ctx: Ctx, name: str, options: dict[str, Any]) -> None:
         text = "Please provide a valid snapshot name according to ZFS standards i.e <dataset>@<snapshot>"
         raise invalid("options.new_name", text)
     if not options["force"]:
-        raise invalid("pool.snapshot.rename.force", _NO_CHECKS)
+        raise invalid("pool.snapshot.rename.force", RENAME_NEEDS_FORCE)
     row = _require(ctx, name, "Failed to rename snapshot", "cannot open '{}': dataset does not exist")
     if dataset != row["dataset_name"] or len(new_name) > zfs.MAX_NAME:
         raise invalid("options.new_name", f"{new_name:.300} is not in dataset {row['dataset_name']}, or too long")

@@ -1,6 +1,5 @@
 """One running driver with a control server for all tests here, healed after each."""
 
-import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -21,20 +20,10 @@ WRITER = csi.VolumeCapability(
 )
 
 
-@pytest.fixture(scope="session")
-def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[processes.Server]:
-    server = processes.driver(tmp_path_factory.mktemp("driver"), "--control", "127.0.0.1:0", "--fault-seed", "7")
-    server.start()
-    yield server
-    server.stop()
-
-
 @pytest.fixture
 def here(serving: processes.Server) -> Iterator[dict[str, Any]]:
     """The configuration of an experiment on it."""
-    found = re.search(r"^csisim control on (\S+)$", serving.stdout.read_text(), re.MULTILINE)
-    assert found is not None
-    configuration = {URL: found[1]}
+    configuration = {URL: processes.control_url(serving)}
     yield configuration
     actions.reset(configuration=configuration)
 

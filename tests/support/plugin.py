@@ -3,8 +3,12 @@
 `pytest --hypothesis-profile=thorough` searches longer and with fresh random inputs; the default profile is reproducible.
 """
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support import processes
 
 _HEALTH = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 
@@ -19,6 +23,15 @@ settings.register_profile(
 )
 settings.register_profile("thorough", max_examples=3000, deadline=None, print_blob=True, suppress_health_check=_HEALTH)
 settings.load_profile("reproducible")
+
+
+@pytest.fixture(scope="session")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[processes.Server]:
+    """One running driver with a control server for all tests that ask for it; each leaves it healed and empty."""
+    server = processes.driver(tmp_path_factory.mktemp("driver"), "--control", "127.0.0.1:0", "--fault-seed", "7")
+    server.start()
+    yield server
+    server.stop()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -122,6 +123,13 @@ def driver(directory: Path, *flags: str, endpoint: Path | None = None, name: str
     socket_path = endpoint or directory / "csi.sock"
     args = ["csisim.cli.main", "serve", "--endpoint", f"unix://{socket_path}", "--node-id", NODE_ID, *flags]
     return Server(args, directory, name)
+
+
+def control_url(server: Server) -> str:
+    """Where the control server of a driver or proxy that has started is, as it says itself."""
+    found = re.search(r"^csisim control on (\S+)$", server.stdout.read_text(), re.MULTILINE)
+    assert found is not None, server.stdout.read_text()
+    return found[1]
 
 
 def nas(directory: Path, port: int, *flags: str, pool: str = "tank:1TiB") -> Server:

@@ -18,7 +18,7 @@ from tests.fake_truenas.clients.tns_csi import (
     TnsCsi,
     is_not_found,
 )
-from tests.fake_truenas.clients.wire import CsiError, Refused, Wire, always, decimals
+from tests.fake_truenas.clients.wire import Refused, Wire, always, code_of, decimals
 
 
 @pytest.fixture
@@ -40,14 +40,6 @@ async def nfs(wire: Wire, key: str) -> TnsCsi:
     driver = TnsCsi(wire)
     await driver.login(key)
     return driver
-
-
-async def code_of(attempt: Any) -> str:
-    try:
-        await attempt
-    except CsiError as error:
-        return error.code
-    return "OK"
 
 
 async def test_ids_are_strings_and_no_params_are_no_params(nfs: TnsCsi) -> None:

@@ -27,7 +27,7 @@ from tests.fake_truenas.clients.truenas_csi import (
     is_not_authenticated,
     is_not_found,
 )
-from tests.fake_truenas.clients.wire import CsiError, Refused, Wire, integers
+from tests.fake_truenas.clients.wire import Refused, Wire, code_of, integers
 
 
 async def connect(wires: OpenWire, key: str) -> TruenasClient:
@@ -180,14 +180,6 @@ async def test_start_up_reads_portals_and_base_names(client: TruenasClient, port
 @pytest.fixture(params=["nfs", "iscsi"])
 def driver(request: pytest.FixtureRequest, wire: Wire, portal: int) -> TruenasCsi:
     return TruenasCsi(wire, request.param)
-
-
-async def code_of(attempt: Any) -> str:
-    try:
-        await attempt
-    except CsiError as error:
-        return error.code
-    return "OK"
 
 
 async def test_volume_is_made_once_however_often_it_is_asked_for(driver: TruenasCsi) -> None:

@@ -9,7 +9,7 @@ from fake_truenas import Nas, NasConfig
 from fake_truenas.rate_limit import RateLimit
 from tests.fake_truenas.clients.conftest import OpenWire
 from tests.fake_truenas.clients.truenas_scale_csi import GIB, ScaleCsi, Sockets, is_not_found
-from tests.fake_truenas.clients.wire import CsiError, Refused, always, integers, open_wire
+from tests.fake_truenas.clients.wire import Refused, always, code_of, integers, open_wire
 from tests.fake_truenas.rpc import Clock
 
 USER_AGENT = {"user_agent_header": "truenas-scale-csi", "compression": None}
@@ -27,14 +27,6 @@ async def driver(request: pytest.FixtureRequest, sockets: Sockets, nas: Nas) -> 
     await nas.call("pool.dataset.create", {"name": "tank/k8s"})
     await nas.call("iscsi.initiator.create", {"initiators": []})
     return ScaleCsi(sockets, request.param)
-
-
-async def code_of(attempt: Any) -> str:
-    try:
-        await attempt
-    except CsiError as error:
-        return error.code
-    return "OK"
 
 
 async def test_each_socket_counts_its_own_ids(driver: ScaleCsi) -> None:

@@ -70,6 +70,15 @@ class CsiError(Exception):
         self.code = code
 
 
+async def code_of(attempt: Any) -> str:
+    """The code that a driver answers an attempt with."""
+    try:
+        await attempt
+    except CsiError as error:
+        return error.code
+    return "OK"
+
+
 class Wire:
     """One connection.
 
