@@ -7,8 +7,22 @@ One event as JSON, which is the stable form:
     {"seq": 7, "at_s": 1.25, "type": "invoke", "kind": "rpc", "f": "CreateVolume", "call": "c3", "process": "node-1",
      "value": {...}}
 
-`seq` counts up by one, `at_s` is loop time in seconds. `kind` is rpc, nas, mount or fault; `call` is the same for the
-events of one call; `parent` is the call within which this one was made; `value` never has a secret in it.
+`seq` counts up by one, `at_s` is loop time in seconds; `call` is the same for the events of one call; `parent` is the
+call within which this one was made; `value` never has a secret in it. Kinds:
+
+| kind | process | f | events |
+|---|---|---|---|
+| call | client-1, provisioner, kubelet node-1 | method | a CSI call as its caller saw it: request; response, or code, message |
+| rpc | node that serves, "" without one | method | the same as it was served |
+| nas | nas | method | a call of the NAS; invoke has the parameters |
+| mount | node | operation | what the driver asked of the machine |
+| lock | controller, or node | key | invoke: taken, ok: freed, fail: refused |
+| data | who writes or reads | write, read | a workload and the bytes of its volume |
+| fault | node | site | a fault that fired |
+| intent | user | present, absent | invoke: wanted, ok: it is so |
+| truth | node, or nas | operation | what really happened there, below all faults |
+| world | world | phase, crash, restart, reboot | what was done to the whole |
+| state | world | left, locks, listed | what was found when somebody looked |
 """
 
 import itertools
@@ -19,7 +33,7 @@ from functools import partial
 from typing import Any, Literal
 
 Type = Literal["invoke", "ok", "fail", "info"]
-Kind = Literal["rpc", "nas", "mount", "fault"]
+Kind = Literal["call", "rpc", "nas", "mount", "lock", "data", "fault", "intent", "truth", "world", "state"]
 
 
 @dataclass(frozen=True, slots=True)
