@@ -12,7 +12,7 @@ call within which this one was made; `value` never has a secret in it. Kinds:
 
 | kind | process | f | events |
 |---|---|---|---|
-| call | client-1, provisioner, kubelet node-1 | method | a CSI call as its caller saw it: request; response, or code, message |
+| call | client-1, provisioner, kubelet node-1 | method | a CSI call as its caller saw it |
 | rpc | node that serves, "" without one | method | the same as it was served |
 | nas | nas | method | a call of the NAS; invoke has the parameters |
 | mount | node | operation | what the driver asked of the machine |
