@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test conformance-proxy check bench sweep protos docs-methods lock coverage clean
+.PHONY: help run test conformance-proxy check bench sweep explore explore-engines exhaust mutants determinism histories protos docs-methods lock coverage clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,24 @@ bench: $(VENV)/.dev ## measure the driver and the fake NAS beside bare servers; 
 
 sweep: $(VENV)/.run ## fail every call, mount and file operation of a volume's life once; about a quarter of an hour
 	@$(BIN)/csisim sweep
+
+determinism: $(VENV)/.dev ## 1,000 seeds, twice in each of three processes: equal trace hashes; about an hour
+	@$(BIN)/python tools/determinism.py 0:1000
+
+explore: $(VENV)/.run ## a campaign of 2,000 seeds with everything drawn: sizes, schedules, faults; a few minutes
+	@$(BIN)/csisim explore --seeds 0:2000
+
+explore-engines: $(VENV)/.dev ## 8,000 seeds in this process, in others, on a Dask cluster and in shards: one digest; half an hour
+	@$(BIN)/python tools/explore_engines.py 0:8000
+
+exhaust: $(VENV)/.dev ## every schedule of twenty-two small programs with at most 2 deviations; about half an hour
+	@$(BIN)/python tools/exhaust.py 2
+
+mutants: $(VENV)/.run ## hunt the known bugs, 20 campaigns each; about an hour
+	@$(BIN)/csisim mutants hunt
+
+histories: $(VENV)/.dev ## the linearizability checker against brute force on 100,000 random histories; under a minute
+	@CSISIM_TEST_HISTORIES=100000 $(BIN)/python -m pytest tests/check/test_linearizability.py -k agrees -q
 
 protos: $(VENV)/.dev ## regenerate csisim/pb from protos/csi.proto
 	@$(BIN)/python tools/generate_pb.py csisim/pb

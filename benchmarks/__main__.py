@@ -10,15 +10,25 @@ from typing import Any
 import orjson
 import uvloop
 
-from benchmarks import fault_measure, fault_report, nas_measure, nas_report, proxy
+from benchmarks import (
+    checker,
+    fault_measure,
+    fault_report,
+    nas_measure,
+    nas_report,
+    proxy,
+    simulation,
+    simulation_report,
+)
 from benchmarks.fault_measure import FaultPlan, FaultResults
 from benchmarks.measure import QUICK, Plan, measure_levels, measure_pairs
 from benchmarks.nas_measure import NasPlan, NasResults
 from benchmarks.report import Results, as_json, as_text
+from csisim.logs import silence
 
 DRIVER_PARTS = ("pairs", "create", "list")
 NAS_PARTS = ("nas-calls", "nas-size")
-PARTS = (*DRIVER_PARTS, *NAS_PARTS, "proxy", "faults")
+PARTS = (*DRIVER_PARTS, *NAS_PARTS, "proxy", "faults", "checker", "simulation")
 
 
 async def run(plan: Plan, parts: list[str], date: str) -> Results:
@@ -70,6 +80,14 @@ def _documents(runner: asyncio.Runner, arguments: argparse.Namespace, parts: lis
         faults = runner.run(run_faults(fault_measure.QUICK if arguments.quick else FaultPlan()))
         text = f"{text}\n\n{fault_report.as_text(faults)}"
         document["faults"] = fault_report.as_json(faults)
+    if "checker" in parts:
+        checked = checker.measure_checker(results.plan.rounds)
+        text, document = f"{text}\n\n{checker.as_text(checked)}", document | {"checker": checker.as_json(checked)}
+    if "simulation" in parts:
+        silence()  # what is measured runs in this process
+        found = simulation.measure_simulation(simulation.QUICK if arguments.quick else simulation.SimulationPlan())
+        text = f"{text}\n\n{simulation_report.as_text(found)}"
+        document["simulation"] = simulation_report.as_json(found)
     return text, document
 
 

@@ -22,7 +22,7 @@ call within which this one was made; `value` never has a secret in it. Kinds:
 | intent | user | present, absent | invoke: wanted, ok: it is so |
 | truth | node, or nas | operation | what really happened there, below all faults |
 | world | world | phase, crash, restart, reboot | what was done to the whole |
-| state | world | left, locks, listed | what was found when somebody looked |
+| state | world, or node | left, locks, listed, path | what was found when somebody looked |
 """
 
 import itertools

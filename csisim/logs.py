@@ -33,6 +33,12 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def silence() -> None:
+    """Keep all logging of this process to itself: where faults are the purpose, it would tell of each."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.disable(logging.CRITICAL)
+
+
 def configure(
     log_format: Format = "text",
     *,

@@ -1,4 +1,4 @@
-"""What zvols contain: copy-on-write blocks with a birth and a death transaction group, as ZFS keeps block pointers.
+"""What zvols and file systems contain: copy-on-write blocks, each with a birth and a death, as ZFS keeps them.
 
 Every version of a block is one row. It is born with the transaction group (txg) that wrote it and dies with the one
 that replaced it. So a snapshot cut at txg `t` sees exactly the rows with `birth <= t < death`, and two snapshots differ

@@ -66,7 +66,6 @@ class Builder:
         self._chains: dict[int, list[Row]] = {row["pk"]: [*above[: place + 1]] for place, row in enumerate(above)}
         self._usable: dict[int, int] = {}
         self._left: dict[int, int] = {}
-        self._inherited: dict[int | None, dict[str, Object]] = {}
         self._settings: dict[tuple[int | None, str, str], dict[str, Object]] = {}
         self._properties: dict[int, list[Row]] = {}
         self._childless: set[int] = set()
@@ -143,7 +142,7 @@ class Builder:
     def _forget(self) -> None:
         """After a pause: what was remembered of ancestors and pools may have changed."""
         self._since_pause = 0
-        for known in (self._chains, self._usable, self._left, self._inherited, self._settings):
+        for known in (self._chains, self._usable, self._left, self._settings):
             known.clear()
 
     def _bare(self, row: Row) -> Entry:
@@ -232,31 +231,15 @@ class Builder:
         return zfs.tree_available_bytes(self.chain(row), usable)
 
     def settings(self, row: Row) -> dict[str, Object]:
-        """The inheritable properties in force here, by entry key; shared by siblings, so not to be changed."""
+        """The inheritable properties in force here, by entry key; shared, so not to be changed."""
         kind = row["parent"], row["type"], row["local"]
         known = self._settings.get(kind)
         if known is not None:
             return known
-        objects = dict(self._from_above(row))
-        for name, raw in orjson.loads(row["local"]).items():
-            setting = BY_ZFS_NAME[name]
-            objects[setting.key] = setting_object(setting, raw, "LOCAL", None)
-        keys = _VOLUME_SETTINGS if row["type"] == "VOLUME" else _FILESYSTEM_SETTINGS
-        self._settings[kind] = {key: objects[key] for key in keys}
+        above = self.chain(row)[:-1]
+        set_above = tuple((one["name"], one["local"]) for one in above if one["local"] != _NONE)
+        self._settings[kind] = _in_force(set_above, row["type"] == "VOLUME", row["local"])
         return self._settings[kind]
-
-    def _from_above(self, row: Row) -> dict[str, Object]:
-        known = self._inherited.get(row["parent"])
-        if known is not None:
-            return known
-        objects = dict(DEFAULT_OBJECTS)
-        for above in self.chain(row)[:-1]:
-            for name, raw in orjson.loads(above["local"]).items():
-                setting = BY_ZFS_NAME[name]
-                if setting.inherits:
-                    objects[setting.key] = setting_object(setting, raw, "INHERITED", above["name"])
-        self._inherited[row["parent"]] = objects
-        return objects
 
     def origin(self, row: Row) -> str:
         """The snapshot that this is a clone of, or an empty string."""
@@ -267,6 +250,30 @@ class Builder:
 
 _FILESYSTEM_SETTINGS = tuple(setting.key for setting in SETTINGS if setting.filesystem)
 _VOLUME_SETTINGS = tuple(setting.key for setting in SETTINGS if setting.volume)
+
+_NONE = "{}"
+
+
+@lru_cache(maxsize=1024)
+def _in_force(above: tuple[tuple[str, str], ...], is_volume: bool, local: str) -> dict[str, Object]:
+    """The inheritable properties in force at a dataset, by entry key.
+
+    Args:
+        above: name and column `local` of each dataset above it that sets any, from the root down.
+        is_volume: whether it is a zvol.
+        local: its own column.
+    """
+    objects = dict(DEFAULT_OBJECTS)
+    for dataset, settings in above:
+        for name, raw in orjson.loads(settings).items():
+            setting = BY_ZFS_NAME[name]
+            if setting.inherits:
+                objects[setting.key] = setting_object(setting, raw, "INHERITED", dataset)
+    for name, raw in orjson.loads(local).items():
+        setting = BY_ZFS_NAME[name]
+        objects[setting.key] = setting_object(setting, raw, "LOCAL", None)
+    return {key: objects[key] for key in (_VOLUME_SETTINGS if is_volume else _FILESYSTEM_SETTINGS)}
+
 
 _BOTH: tuple[tuple[str, Render], ...] = (
     ("used", lambda _, row: size_object(zfs.used_bytes(row))),

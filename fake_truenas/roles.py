@@ -119,6 +119,11 @@ def expand(roles: Iterable[str]) -> frozenset[str]:
     Raises:
         ValueError: one of them does not exist.
     """
+    return _expand(tuple(roles))
+
+
+@lru_cache(maxsize=256)
+def _expand(roles: tuple[str, ...]) -> frozenset[str]:
     found: set[str] = set()
     waiting = list(roles)
     while waiting:

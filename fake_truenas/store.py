@@ -8,11 +8,13 @@ with the data. A transaction opens by itself with the first change and is ended 
 import fcntl
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from fake_truenas import memory
 
 FORMAT = 2
 """Raise it when what the rows mean changes. When tables change, the schema's version changes by itself."""
@@ -21,8 +23,7 @@ FORMAT = 2
 # part are not copied. Both bound the memory, which the mapped part counts towards although the kernel may take it back.
 _CACHE_KIB = 64 << 10
 _MAPPED_BYTES = 1 << 30
-
-_IN_MEMORY = ":memory:"
+_CHECKED = "pragma foreign_keys = on"
 
 Row = sqlite3.Row
 """A result row: by position or by column name."""
@@ -43,14 +44,6 @@ def _making(script: str, version: int) -> str:
     return f"begin immediate; {script} pragma user_version = {version}; commit;"
 
 
-@cache
-def _empty(script: str, version: int) -> sqlite3.Connection:
-    """A database in memory with the tables and nothing else: copying it takes a tenth of the time of making one."""
-    connection = sqlite3.connect(_IN_MEMORY, check_same_thread=False)  # is only ever copied from
-    connection.executescript(_making(script, version))
-    return connection
-
-
 class StoreError(Exception):
     """The data directory cannot be used; the text says why and what to do."""
 
@@ -64,31 +57,40 @@ class Store:
 
     Raises:
         StoreError: another process uses the directory, or its data was written by another version.
+
+    Attributes:
+        committed: called right after each commit, for who watches what changes.
     """
 
     def __init__(self, tables: Iterable[str], data_dir: Path | None = None) -> None:
+        script = "\n".join(statement.rstrip().rstrip(";") + ";" for statement in tables)
+        version = schema_version(script)
+        self._in_memory = _making(script, version) if data_dir is None else None
         self._lock = None if data_dir is None else _lock(data_dir)
-        path = _IN_MEMORY if data_dir is None else str(_own_file(data_dir / "nas.sqlite"))
-        self.connection = sqlite3.connect(path, isolation_level="IMMEDIATE", cached_statements=1024)
-        self.connection.row_factory = sqlite3.Row
-        self._execute = self.connection.execute
+        self.committed: Callable[[], None] | None = None
+        if self._in_memory is not None:
+            self._use(memory.open_database(self._in_memory, (_CHECKED,)))
+            return
+        assert data_dir is not None  # noqa: S101 - it is one or the other
+        path = str(_own_file(data_dir / "nas.sqlite"))
+        self._use(sqlite3.connect(path, isolation_level="IMMEDIATE", cached_statements=1024))
         try:
-            self._prepare(tables, path)
+            self._prepare(script, version, path)
         except BaseException:
             self.close()
             raise
 
-    def _prepare(self, tables: Iterable[str], path: str) -> None:
-        script = "\n".join(statement.rstrip().rstrip(";") + ";" for statement in tables)
-        needed = schema_version(script)
-        self.connection.execute("pragma foreign_keys = on")
+    def _use(self, connection: sqlite3.Connection) -> None:
+        connection.row_factory = sqlite3.Row
+        self.connection = connection
+        self._execute = connection.execute
+
+    def _prepare(self, script: str, needed: int, path: str) -> None:
+        self.connection.execute(_CHECKED)
         self.connection.execute("pragma journal_mode = wal")
         self.connection.execute("pragma synchronous = normal")
         self.connection.execute(f"pragma cache_size = -{_CACHE_KIB}")
         self.connection.execute(f"pragma mmap_size = {_MAPPED_BYTES}")
-        if path == _IN_MEMORY:
-            _empty(script, needed).backup(self.connection)
-            return
         version = self.value("pragma user_version")
         if version == 0:
             self.connection.executescript(_making(script, needed))
@@ -112,6 +114,8 @@ class Store:
         """Make the changes of the open transaction last; nothing to do without one."""
         if self.connection.in_transaction:
             self.connection.commit()
+            if self.committed is not None:
+                self.committed()
 
     def rollback(self) -> None:
         """Undo the open transaction, if any."""
@@ -148,7 +152,11 @@ class Store:
 
     def close(self) -> None:
         """Close the database and release the directory; an open transaction is lost. May be called twice."""
-        self.connection.close()
+        if self._in_memory is None:
+            self.connection.close()
+        elif self.connection is not memory.closed():
+            memory.give_back(self.connection, self._in_memory)
+            self._use(memory.closed())
         if self._lock is not None:
             self._lock.close()
             self._lock = None

@@ -13,8 +13,11 @@ import pytest
 ROOT = str(Path(__file__).resolve().parent.parent)
 if ROOT not in sys.path:
     sys.path.insert(0, ROOT)
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core tells of every connection that a test cuts
 sys.dont_write_bytecode = False
 sys.pycache_prefix = str(Path(ROOT) / ".pytest_cache" / "bytecode")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # processes that tests start keep theirs there too
+os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 pytest_plugins = ["tests.support.plugin"]
 

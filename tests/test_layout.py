@@ -12,6 +12,16 @@ LONGEST_FUNCTION = 50
 
 # Modules without a test file of their own, each with the tests that run its every line.
 TESTED_ELSEWHERE: dict[str, str] = {
+    "csisim/co/driver_info.py": "tests/co/test_attacher.py and others have drivers that can do less, and are asked less",
+    "csisim/co/intents.py": "tests/co/test_orchestrator.py reads wishes from the history, and what hinders them",
+    "csisim/co/node_calls.py": "tests/co/test_kubelet_volumes.py looks at every request of a node",
+    "csisim/co/node_side.py": "tests/co/test_kubelet_volumes.py finds its paths in requests, and nothing left of them",
+    "csisim/co/objects.py": "records; every test of a controller reads and writes them",
+    "csisim/co/process.py": "tests/co/test_orchestrator.py crashes and restarts every process, and waits for its start",
+    "csisim/co/reconciler.py": "tests/co/test_attach_detach.py and test_workloads.py wait for what it does later",
+    "csisim/co/store.py": "tests/co/test_user.py applies objects twice, changed, and as they may not be changed",
+    "csisim/co/timings.py": "settings; tests/co/test_orchestrator.py scales them",
+    "csisim/co/volume_binder.py": "tests/co/test_provisioner.py binds and releases; test_snapshotter.py keeps what is used",
     "csisim/control/controlled.py": "a protocol; tests/cluster/test_controlled.py has a driver that fits it",
     "csisim/control/records.py": "records; tests/control/test_client.py reads each of them from a server",
     "csisim/control/schemas.py": "shapes of requests; tests/control/test_rules_api.py and test_acts_api.py send all kinds",
@@ -42,6 +52,11 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "fake_truenas/framing.py": "records and a protocol; test_jsonrpc.py and test_legacy.py read and write with both",
     "fake_truenas/session.py": "a record; tests/fake_truenas/test_server.py logs in and out",
     "fake_truenas/tables.py": "one SQL text; every test with a NAS makes these tables, test_costs.py asks its indexes",
+}
+TESTED_ELSEWHERE |= {
+    f"csisim/mutants/{path.name}": "tests/mutants/test_registry.py reproduces each known bug"
+    for path in (ROOT / "csisim/mutants").glob("*.py")
+    if path.stem not in {"__init__", "mutant", "registry"}
 }
 
 

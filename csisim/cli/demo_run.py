@@ -12,7 +12,7 @@ from csisim.cli.demo_report import Check, Verdict, rpc_rows, seen_of
 from csisim.cli.demo_workload import Blocks, Trouble, Workload, kubelets_on
 from csisim.cluster import Cluster, ClusterSettings
 from csisim.cluster.inventory import host_leftovers, nas_leftovers
-from csisim.co.callers import Caller, Calls, GaveUp
+from csisim.co.callers import Caller, Calls, GaveUp, dial
 from csisim.co.kubelet import CheckFailed
 from csisim.errors import NasError
 from csisim.faults.settings import FaultSettings
@@ -60,7 +60,7 @@ class _Run:
         self._calls = Calls()
         # Looks at the NAS and moves blocks: its connection is not the driver's.
         self._other = NasClient(cluster.nas_settings, rng=rng)
-        self._main = Caller(cluster.endpoint.target, self._calls, rng)
+        self._main = Caller(dial(cluster.endpoint.target), self._calls, rng)
         targets = {node_id: where.target for node_id, where in cluster.node_endpoints.items()}
         self._kubelets = kubelets_on(directory, targets, self._calls, rng)
 

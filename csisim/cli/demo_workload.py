@@ -21,7 +21,7 @@ from csisim.cli.demo_volumes import (
     copies,
     originals,
 )
-from csisim.co.callers import ATTACHER, PROVISIONER, RESIZER, SNAPSHOTTER, Caller, Calls
+from csisim.co.callers import ATTACHER, PROVISIONER, RESIZER, SNAPSHOTTER, Caller, Calls, dial
 from csisim.co.kubelet import CheckFailed, Kubelet
 from csisim.co.plans import VolumePlan
 from csisim.pb import csi_pb2 as csi
@@ -290,5 +290,5 @@ def kubelets_on(directory: Path, targets: dict[str, str], calls: Calls, rng: ran
         home = directory / node_id
         for name in ("plugins", "pods"):
             (home / name).mkdir(parents=True)
-        found[node_id] = Kubelet(node_id, Caller(target, calls, rng), home)
+        found[node_id] = Kubelet(node_id, Caller(dial(target), calls, rng), home)
     return found

@@ -3,10 +3,17 @@
 import typer
 
 from csisim import __version__
+from csisim.cli.check import check
 from csisim.cli.demo import demo
+from csisim.cli.drive import drive
+from csisim.cli.explore import app as explore
 from csisim.cli.fault import app as fault
+from csisim.cli.mutants import app as mutants
 from csisim.cli.proxy import proxy
+from csisim.cli.replay import replay
+from csisim.cli.run import run
 from csisim.cli.serve import serve
+from csisim.cli.shrink import shrink
 from csisim.cli.sweep import sweep
 
 app = typer.Typer(
@@ -40,6 +47,13 @@ app.command("proxy")(proxy)
 app.add_typer(fault, name="fault")
 app.command("demo")(demo)
 app.command("sweep")(sweep)
+app.command("run")(run)
+app.command("replay")(replay)
+app.command("check")(check)
+app.command("drive")(drive)
+app.add_typer(explore, name="explore")
+app.command("shrink")(shrink)
+app.add_typer(mutants, name="mutants")
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,35 +82,16 @@ def _order(protocols: list[str], site: str, cases: list[str], seed: int, limit: 
 
 
 def _run(order: "Order", jobs: int, console: "Console") -> "Sweep":
+    from csisim.executors import processes  # noqa: PLC0415
     from csisim.sweep import campaign  # noqa: PLC0415
 
     try:
-        with _executor(jobs) as executor, _progress_on(console) as progress:
-            return campaign.sweep(order, executor, progress)
+        with processes(jobs) as place, _progress_on(console) as progress:
+            return campaign.sweep(order, place.executor, progress)
     except (ValueError, RuntimeError) as error:
         # A worker that died is a RuntimeError too.
         typer.echo(f"csisim sweep: {error}", err=True)
         raise typer.Exit(2) from error
-
-
-@contextmanager
-def _executor(jobs: int) -> Iterator[Executor]:
-    """One process: this one. More: fresh ones, because gRPC's threads do not survive a fork."""
-    import multiprocessing  # noqa: PLC0415
-    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
-
-    from csisim.sweep.campaign import Inline  # noqa: PLC0415
-    from csisim.sweep.work import silence  # noqa: PLC0415
-
-    if jobs == 1:
-        silence()
-        yield Inline()
-        return
-    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=silence)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 @contextmanager

@@ -11,25 +11,26 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
 
 from csisim.call_log import Observer
+from csisim.cluster.data_path import DataPath
 from csisim.cluster.embedded_nas import NasProcess
 from csisim.cluster.injection import Injection, nas_methods
 from csisim.cluster.nas_backend import NasBackend
+from csisim.cluster.parts import SHIPPED, Parts
 from csisim.cluster.real import Listener, RealSurroundings, Surroundings
 from csisim.cluster.settings import ClusterError, ClusterSettings
 from csisim.cluster.state_dir import StateDir
 from csisim.driver.config import DriverConfig
 from csisim.driver.inflight import OperationLocks
-from csisim.driver.node import NodeService, Presence
 from csisim.driver.server import Services
-from csisim.driver.services import build_services, build_volumes
-from csisim.driver.volumes import Volumes
 from csisim.endpoint import Endpoint
-from csisim.faults.peers import Peers
+from csisim.errors import NasIndeterminate
+from csisim.faults.peers import Callers
 from csisim.faults.settings import FaultSettings
 from csisim.host import NodeHost
 from csisim.sim.host import SimHost
@@ -39,28 +40,7 @@ from csisim.truenas.settings import NasSettings
 from fake_truenas import Nas
 from fake_truenas.server import Server
 
-WrapHost = Callable[[str, NodeHost], NodeHost]
-
 _log = structlog.get_logger(__name__)
-
-
-def _as_it_is(_node_id: str, host: NodeHost) -> NodeHost:
-    return host
-
-
-class _Lookup:
-    """What a node service asks about volumes."""
-
-    def __init__(self, volumes: Volumes, node_id: str) -> None:
-        self._volumes = volumes
-        self._node_id = node_id
-
-    async def presence(self, volume_id: str) -> Presence:
-        """Whether the NAS has the volume, and has it down as published on this node."""
-        volume = await self._volumes.find(volume_id)
-        if volume is None:
-            return Presence.ABSENT
-        return Presence.UNPUBLISHED if volume.publication(self._node_id) is None else Presence.PUBLISHED
 
 
 class Cluster(Started):
@@ -70,14 +50,15 @@ class Cluster(Started):
         settings: what it consists of.
         rng: source of every random choice; a SystemRandom where nothing has to be repeated.
         observers: told of every finished call, for logs and histories.
-        wrap_host: puts something between a node service and its host, such as refused unmounts.
         surroundings: real sockets and clock by default.
         faults: what is to go wrong; with None nothing can, and nothing is in the way of a call.
+        parts: what the driver is built of.
 
     Attributes:
         hosts: the simulated machines by node id.
         injection: the fault plane and the history, None without faults.
         locks: those of the controller and of each node id; others after a crash.
+        on_reboot: functions that are told of a node at the moment at which its mounts are gone.
     """
 
     def __init__(
@@ -86,28 +67,30 @@ class Cluster(Started):
         *,
         rng: random.Random,
         observers: Sequence[Observer] = (),
-        wrap_host: WrapHost = _as_it_is,
         surroundings: Surroundings | None = None,
         faults: FaultSettings | None = None,
+        parts: Parts = SHIPPED,
     ) -> None:
         super().__init__()
         self.settings = settings
         self.hosts: dict[str, SimHost] = {}
         self.injection: Injection | None = None
         self.locks: dict[str, OperationLocks] = {}
+        self.on_reboot: list[Callable[[str], None]] = []
         self._rng = rng
         self._observers = tuple(observers)
-        self._wrap_host = wrap_host
         self._surroundings = surroundings or RealSurroundings()
         self._faults = faults
+        self._parts = parts
         self._listeners: dict[str, Listener] = {}
         self._nas: NasProcess | None = None
         self._client: NasClient | None = None
+        self._data = DataPath(self._ask_nas)
         self._state: StateDir
         self._crashes: dict[asyncio.Task[None], tuple[str, str]] = {}
         self._crashing = asyncio.Lock()
         self._stopping = asyncio.Event()
-        self._peers: dict[str, Peers] = {}
+        self._peers: dict[str, Callers] = {}
         self._node_endpoints: dict[str, Endpoint] = {}
         self._nas_settings: NasSettings | None = None
 
@@ -182,13 +165,21 @@ class Cluster(Started):
         async with self._crashing:
             if self._stopping.is_set():
                 return
-            _log.warning("Crash", what=what, node=where if what in {"node", "reboot"} else "")
+            hit = where if what in {"node", "reboot"} else ""
+            _log.warning("Crash", what=what, node=hit)
+            self._note("crash", what, hit, down_s)
             if what == "nas":
                 await self._crash_nas(down_s)
             elif what == "driver":
                 await self._crash_driver(down_s)
             else:
                 await self._crash_node(where, down_s, reboot=what == "reboot")
+            self._note("restart", what, hit, down_s)
+
+    def _note(self, f: str, what: str, node_id: str, down_s: float) -> None:
+        if self.injection is not None:
+            value = {"what": what, "node": node_id, "down_s": down_s}
+            self.injection.history.add("info", "world", f, process="world", value=value)
 
     async def _crash_nas(self, down_s: float) -> None:
         if self._nas is not None:
@@ -214,6 +205,11 @@ class Cluster(Started):
         await self._listeners[node_id].stop(0)
         if reboot:
             self.hosts[node_id].reboot()
+            if self.injection is not None:
+                self.injection.rebooted(node_id)
+            self._note("reboot", "reboot", node_id, down_s)
+            for told in self.on_reboot:
+                told(node_id)
         if await self._comes_back(down_s):
             await self._serve(node_id)
 
@@ -281,8 +277,12 @@ class Cluster(Started):
 
     async def _start_driver(self) -> None:
         """Client, services and sockets; after a crash on the addresses that they had."""
-        connect = {} if self.injection is None else {"connect": self.injection.connect}
-        self._client = NasClient(self.nas_settings, rng=self._stream("nas client"), **connect)
+        rng = self._stream("nas client")
+        ids = self._surroundings.request_ids()
+        if self.injection is None:
+            self._client = self._parts.client(self.nas_settings, rng=rng, ids=ids)
+        else:
+            self._client = self.injection.client(self.nas_settings, rng, ids, self._parts.client)
         await self._client.start()
         for node_id in self.settings.node_ids if self.settings.mode.has_nodes else ("",):
             await self._serve(node_id)
@@ -290,7 +290,9 @@ class Cluster(Started):
     async def _serve(self, node_id: str) -> None:
         known = self._listeners.get(node_id)
         where = self._address(node_id) if known is None else known.endpoint
-        peers = self._peers.setdefault(node_id, Peers(where.path))
+        peers = self._peers.get(node_id)
+        if peers is None:
+            peers = self._peers[node_id] = self._surroundings.callers(where)
         around = None if self.injection is None else self.injection.around(node_id, peers)
         listener = await self._surroundings.listen(self._services(node_id), self._observers, where, around)
         peers.port = listener.endpoint.port
@@ -298,6 +300,14 @@ class Cluster(Started):
         if node_id:
             self._node_endpoints[node_id] = listener.endpoint
         _log.info("Serving", endpoint=str(listener.endpoint), node=node_id)
+
+    async def _ask_nas(self, method: str, *params: Any) -> Any:
+        """What hosts ask for their pods: past the API's connection, where the NAS is in this process."""
+        if self._nas is not None:
+            return await self._nas.ask(method, *params)
+        if self._client is None:
+            raise NasIndeterminate(method, "the driver, which has the only connection to the NAS, is down", sent=False)
+        return await self._client.query(method, *params)
 
     async def _close_client(self) -> None:
         if self._client is not None:
@@ -315,6 +325,7 @@ class Cluster(Started):
     def _prepare_nas(self, nas: Nas) -> None:
         if self.injection is not None:
             self.injection.watch_nas(nas, self.settings.driver.root_dataset)
+        self._surroundings.watch_nas(nas)
 
     def _close_nas(self, code: int) -> None:
         if self.nas_server is not None:
@@ -332,15 +343,18 @@ class Cluster(Started):
         controller = None
         if self.settings.mode.has_controller and node_id == (self.settings.node_ids[0] if node_id else ""):
             # The controller and each node lock for themselves: they stand for processes on different machines.
-            self.locks["controller"] = OperationLocks()
-            controller = build_volumes(config, self._client, self.locks["controller"])
+            self.locks["controller"] = self._locks("controller")
+            controller = self._parts.volumes_of(config, self._client, self.locks["controller"])
         if not node_id:
-            return build_services(config, self._client, controller, None)
-        locks = self.locks[node_id] = OperationLocks()
-        machine = self._machine(node_id, NasBackend(self._client, config.data_host))
-        host = self._wrap_host(node_id, machine)
-        lookup = _Lookup(build_volumes(config, self._client, locks), node_id)
-        return build_services(config, self._client, controller, NodeService(config, node_id, host, locks, lookup))
+            return self._parts.services_of(config, self._client, controller, None)
+        locks = self.locks[node_id] = self._locks(node_id)
+        host = self._machine(node_id, NasBackend(self._client, config.data_host, self._data))
+        node = self._parts.node_of(config, node_id, host, self._client, locks)
+        return self._parts.services_of(config, self._client, controller, node)
+
+    def _locks(self, process: str) -> OperationLocks:
+        kind = self._parts.locks
+        return kind() if self.injection is None else self.injection.locks(process, kind)
 
     def _machine(self, node_id: str, backend: NasBackend) -> NodeHost:
         """The node's machine, which outlives its driver."""
@@ -350,13 +364,15 @@ class Cluster(Started):
         else:
             host.use(backend)
         if self.injection is not None:
-            return self.injection.host(node_id, host)
-        return NodeHost(host.mounter, host.devices, host.files)
+            seen = self.injection.host(node_id, host)
+        else:
+            seen = NodeHost(host.mounter, host.devices, host.files)
+        return self._parts.host(node_id, seen, host)
 
     def _host(self, node_id: str, backend: NasBackend) -> SimHost:
         delay_s = self.settings.device_delay_s
         if self._state.temporary:
-            return SimHost(backend, appear_after_s=delay_s)
+            return SimHost(backend, appear_after_s=delay_s, disk=self._surroundings.disk())
         try:
             directory = self._state.node(node_id)
             return SimHost(
@@ -364,6 +380,7 @@ class Cluster(Started):
                 state_dir=directory / "records",
                 kernel_file=directory / "kernel.json",
                 appear_after_s=delay_s,
+                disk=self._surroundings.disk(),
             )
         except (OSError, ValueError) as error:
             raise ClusterError(f"node {node_id}: {error}") from error

@@ -4,16 +4,20 @@ Only a cluster that is given `FaultSettings` has any of it.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+import functools
+import random
+from collections.abc import Callable
 from typing import Any
 
 from websockets.asyncio.client import connect as websocket_connect
 
 from csisim.cluster.nas_faults import NasFaults
+from csisim.cluster.tracing import Trace
+from csisim.driver.inflight import OperationLocks
 from csisim.driver.statuses import status_of
 from csisim.faults.host import Gate, faulty_host
 from csisim.faults.link import Link, linked
-from csisim.faults.peers import Peers
+from csisim.faults.peers import Callers
 from csisim.faults.plane import Passing
 from csisim.faults.rpc import RpcFaults
 from csisim.faults.settings import FaultSettings, recorded_plane
@@ -30,6 +34,9 @@ from csisim.faults.sites import (
 from csisim.host import NodeHost
 from csisim.secrets import stripped
 from csisim.sim.host import SimHost
+from csisim.truenas.client import NasClient
+from csisim.truenas.jsonrpc import RequestIds
+from csisim.truenas.settings import NasSettings
 from fake_truenas import Nas
 from fake_truenas.methods import default_registry
 from fake_truenas.nas import can_rehearse
@@ -55,12 +62,13 @@ class Injection:
         plane: the rules in force.
         history: what happened.
         link: the connection to the NAS.
+        trace: what watches the insides, where the settings ask for it.
     """
 
     def __init__(
         self,
         settings: FaultSettings,
-        nas_methods: Sequence[str] | None,
+        nas_methods: tuple[str, ...] | None,
         crash: Crash,
         close_nas: Callable[[int], None],
         *,
@@ -71,6 +79,7 @@ class Injection:
         self._settings = settings
         self._crash = crash
         self._gates: dict[str, Gate] = {}
+        self.trace = Trace(self.history) if settings.trace else None
         self.link = Link(self.plane, close_nas if nas_methods is not None else None)
 
     @property
@@ -87,7 +96,24 @@ class Injection:
 
         return connect
 
-    def around(self, node_id: str, peers: Peers) -> RpcFaults:
+    def client(
+        self, settings: NasSettings, rng: random.Random, ids: RequestIds | None, kind: type[NasClient]
+    ) -> NasClient:
+        """The driver's client of the NAS, over the link; `ids` number its requests."""
+        if self.trace is not None:
+            return self.trace.client(settings, rng, self.connect, ids, kind)
+        return kind(settings, rng=rng, connect=self.connect, ids=ids)
+
+    def locks(self, process: str, kind: type[OperationLocks]) -> OperationLocks:
+        """The operation locks of the controller, or of a node by its id."""
+        return kind() if self.trace is None else self.trace.locks(process, kind)
+
+    def rebooted(self, node_id: str) -> None:
+        """The machine of a node has lost its mounts and sessions."""
+        if self.trace is not None:
+            self.trace.rebooted(node_id)
+
+    def around(self, node_id: str, peers: Callers) -> RpcFaults:
         """For the server of one address, with its callers."""
         self.plane.on_change(f"peers {node_id}", peers.heal)
         surgeon = _Surgeon(peers, self._crash, node_id)
@@ -98,8 +124,11 @@ class Injection:
 
     def host(self, node_id: str, host: SimHost) -> NodeHost:
         """For the node service: its machine, with faults."""
-        real = NodeHost(host.mounter, host.devices, host.files)
-        gate = Gate(self.plane, node_id, host, lambda what, down_s: self._crash(what, node_id, down_s), self.history)
+        truth = None if self.trace is None else self.trace.machine(node_id, host)
+        real = NodeHost(host.mounter, host.devices, host.files) if truth is None else truth.host
+        gate = Gate(
+            self.plane, node_id, truth or host, lambda what, down_s: self._crash(what, node_id, down_s), self.history
+        )
         self._gates[node_id] = gate
         return faulty_host(real, gate)
 
@@ -115,7 +144,14 @@ class Injection:
 
     def watch_nas(self, nas: Nas, root_dataset: str) -> None:
         """For the embedded NAS, and for the one that replaces it after a crash."""
-        NasFaults(self.plane, nas, root_dataset, lambda what, down_s: self._crash(what, "", down_s), self.history)
+        trace = None if self.trace is None else self.trace.nas
+        if trace is not None:
+            trace.watch(nas)
+
+        def crash(what: str, down_s: float | None) -> None:
+            self._crash(what, "", down_s)
+
+        NasFaults(self.plane, nas, root_dataset, crash, self.history, trace)
 
     def clock(self, wall_time_s: Callable[[], float]) -> Callable[[], float]:
         """The NAS's clock, which may be wrong."""
@@ -132,7 +168,7 @@ class Injection:
 class _Surgeon:
     """See `csisim.faults.rpc.Surgeon`; for one served address."""
 
-    def __init__(self, peers: Peers, crash: Crash, node_id: str) -> None:
+    def __init__(self, peers: Callers, crash: Crash, node_id: str) -> None:
         self._peers = peers
         self._node_id = node_id
         self.crash_process = crash
@@ -146,13 +182,15 @@ class _Surgeon:
         self.crash_process(what, self._node_id or node, down_s)
 
 
+@functools.cache
 def nas_methods() -> tuple[str, ...]:
     """What an embedded NAS serves."""
     return tuple(default_registry().methods)
 
 
-def sites(nas_methods: Sequence[str] | None, *, has_nodes: bool = True) -> list[Site]:
-    """The sites of a cluster; the arguments are as for `Injection`."""
+@functools.lru_cache(maxsize=16)
+def sites(nas_methods: tuple[str, ...] | None, *, has_nodes: bool = True) -> tuple[Site, ...]:
+    """The sites of a cluster; the arguments are as for `Injection`. Worked out once: there are a thousand."""
     has_nas = nas_methods is not None
     crashes = ["driver", *(["nas"] if has_nas else []), *(["node", "reboot"] if has_nodes else [])]
     found = [*rpc_sites(local=True), *link_sites()]
@@ -162,4 +200,4 @@ def sites(nas_methods: Sequence[str] | None, *, has_nodes: bool = True) -> list[
     if nas_methods is not None:
         methods = default_registry().methods
         found += [*nas_sites(nas_methods, lambda name: can_rehearse(methods[name])), *clock_sites()]
-    return deployable(found, crashes, closes=has_nas)
+    return tuple(deployable(found, crashes, closes=has_nas))

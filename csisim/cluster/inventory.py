@@ -5,8 +5,7 @@ from typing import Any, Protocol
 
 from csisim.sim.host import SimHost
 
-# Kind of object, its query method, and the field that names one.
-_SHARING = (
+SHARING = (
     ("nfs share", "sharing.nfs.query", "path"),
     ("iscsi target", "iscsi.target.query", "name"),
     ("iscsi extent", "iscsi.extent.query", "name"),
@@ -15,6 +14,7 @@ _SHARING = (
     ("nvmet namespace", "nvmet.namespace.query", "device_path"),
     ("nvmet port-subsystem", "nvmet.port_subsys.query", "id"),
 )
+"""Kind of object, its query method, and the field that names one."""
 
 
 class Queries(Protocol):
@@ -38,7 +38,7 @@ async def nas_leftovers(nas: Queries, root_dataset: str) -> list[str]:
     of_ours: list[Any] = [["OR", [["dataset", "=", root_dataset], ["dataset", "^", f"{root_dataset}/"]]]]
     snapshots = await nas.query("pool.snapshot.query", of_ours, {"select": ["id"]})
     found += [f"snapshot {row['id']}" for row in snapshots]
-    for kind, method, name in _SHARING:
+    for kind, method, name in SHARING:
         found += [f"{kind} {row[name]}" for row in await nas.query(method, [], {})]
     return found
 

@@ -1,21 +1,23 @@
 """What simulated hosts find behind the NAS's address: its exports and block devices as they are configured right now.
 
-It stands for the data path (NFS, iSCSI, NVMe-oF), which a simulated host does not have, and asks the API instead. What
-mkfs writes goes into the zvol itself, so snapshots and clones carry it and a deleted zvol takes it along.
+It stands for NFS, iSCSI and NVMe-oF, which a simulated host does not have. Mounts, logins and file systems are looked
+up over the API; what pods read and write goes over the data path. All of it is in the dataset or zvol itself, so
+snapshots and clones carry it, and a deleted one takes it along.
 """
 
 import base64
 import errno
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from csisim.cluster.data_path import DataPath
 from csisim.concurrency import together
 from csisim.errors import NasIndeterminate, NasRefused
 from csisim.host import FsStats
-from csisim.sim.backend import BackingDevice, Superblock, os_error, unit_key
+from csisim.sim.backend import Area, BackingDevice, Superblock, os_error, unit_key
 from csisim.truenas.client import NasClient
 from csisim.truenas.storage import Storage, is_missing, is_out_of_space
 
@@ -61,16 +63,23 @@ class _Unit:
         return f"{self.namespace}#{self.id}#{self.serial}#{self.zvol}"
 
 
+def zvol_of(identity: str) -> str:
+    """The dataset behind a device that `NasBackend.login` has given; "" where it is not one of ours."""
+    return identity.rpartition("#")[2] if identity.count("#") == 3 else ""
+
+
 class NasBackend:
     """Exports and devices of one NAS; see `csisim.sim.backend.Backend`.
 
     Args:
         nas: a client of it.
         address: under which nodes reach it; nobody listens on any other.
+        data: carries what pods read and write; the client by default.
     """
 
-    def __init__(self, nas: NasClient, address: str) -> None:
+    def __init__(self, nas: NasClient, address: str, data: DataPath | None = None) -> None:
         self._nas = nas
+        self._data = data or DataPath(nas.query)
         self._storage = Storage(nas)
         self._address = address
 
@@ -150,6 +159,44 @@ class NasBackend:
             # Writing the same bytes again changes nothing, so a lost answer may be followed by a repeat.
             await self._nas.query("fake.block.write", zvol, _SUPERBLOCK_OFFSET, text)
 
+    async def read(self, area: Area, offset: int, length: int) -> bytes:
+        """Bytes of a dataset or zvol; see `Backend`. ESTALE: no enabled share of it any more."""
+        volume, missing = await self._offered(area)
+        with _as_os_error(area.name, missing=missing):
+            return await self._data.read(volume, offset, length)
+
+    async def write(self, area: Area, offset: int, content: bytes) -> None:
+        """Put bytes into a dataset or zvol."""
+        volume, missing = await self._offered(area)
+        with _as_os_error(area.name, missing=missing):
+            await self._data.write(volume, offset, content)
+
+    def exclusive(self, area: Area) -> AbstractAsyncContextManager[Any]:
+        """One at a time of all hosts that have the same data path."""
+        return self._data.exclusive(area.name)
+
+    async def discard(self, identity: str, size_bytes: int) -> None:
+        """Free a zvol's blocks."""
+        volume, missing = await self._offered(Area("device", identity))
+        with _as_os_error(identity, missing=missing):
+            await self._data.discard(volume, size_bytes)
+
+    async def _offered(self, area: Area) -> tuple[str, int]:
+        """The dataset or zvol of an area, and the errno of its absence. ESTALE, ENODEV: it is not offered any more."""
+        if area.kind == "export":
+            path, missing = self._path(area.name), errno.ESTALE
+            with _as_os_error(area.name, missing=missing):
+                shares = await self._data.ask("sharing.nfs.query", [["path", "=", path]])
+            found, volume = any(share.get("enabled", True) for share in shares), path.removeprefix(_MOUNT_ROOT)
+        else:
+            unit, missing = _Unit.parse(area.name), errno.ENODEV
+            with _as_os_error(area.name, missing=missing):
+                rows = await self._data.ask(f"{unit.namespace}.query", [["id", "=", unit.id]])
+            found, volume = unit in [_Unit.of(unit.namespace, row) for row in rows], unit.zvol
+        if not found:
+            raise os_error(missing, area.name)
+        return volume, missing
+
     async def _iscsi_unit(self, portal: str, iqn: str, lun: str, attributes: Mapping[str, str]) -> "_Unit":
         basename, _, name = iqn.rpartition(":")
         config, targets = await together(
@@ -210,5 +257,12 @@ def _as_os_error(what: str, *, missing: int) -> Iterator[None]:
     except NasIndeterminate as error:
         raise os_error(errno.ETIMEDOUT, what) from error
     except NasRefused as error:
-        number = missing if is_missing(error) else errno.ENOSPC if is_out_of_space(error) else errno.EIO
-        raise os_error(number, what) from error
+        raise os_error(_errno_of(error, missing), what) from error
+
+
+def _errno_of(error: NasRefused, missing: int) -> int:
+    if is_missing(error):
+        return missing
+    if is_out_of_space(error):
+        return errno.ENOSPC
+    return errno.EROFS if error.errno == errno.EROFS else errno.EIO

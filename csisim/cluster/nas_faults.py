@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, Final
 
 from csisim.cluster.nas_replies import Replies, Write
+from csisim.cluster.nas_trace import NasTrace
 from csisim.events import History
 from csisim.faults.codes import errno_of
 from csisim.faults.matching import RuleState
@@ -51,6 +52,7 @@ class NasFaults:
         root_dataset: the dataset below which the volumes are.
         crash: crashes what a rule names.
         history: where calls are noted, if anywhere.
+        trace: watches what they see and change.
     """
 
     def __init__(
@@ -60,8 +62,10 @@ class NasFaults:
         root_dataset: str,
         crash: Callable[[str, float | None], None],
         history: History | None = None,
+        trace: NasTrace | None = None,
     ) -> None:
         self._plane = plane
+        self._trace = trace
         self._nas = nas
         self._crash = crash
         self._history = history
@@ -80,17 +84,27 @@ class NasFaults:
         if sites is None:
             sites = self._sites_of(call.method)
         noted = self._invoke(call)
+        if self._trace is not None:
+            proceed = self._trace.around(call, noted, proceed)
         story = _Story(noted or str(call.request_id))
         try:
             result = await self._perform(call, sites, proceed, story)
         except ApiError as error:
-            self._done("info" if story.untrue else "fail", call, noted, {"reason": str(error.data() or error)[:300]})
+            self._refused(call, noted, story, error)
             raise
         except BaseException:
             self._done("info", call, noted)
             raise
-        self._done("info" if result is NO_REPLY or story.untrue else "ok", call, noted)
+        outcome = result.outcome if isinstance(result, Shaped) else result
+        if isinstance(outcome, ApiError):
+            self._refused(call, noted, story, outcome)
+        else:
+            self._done("info" if result is NO_REPLY or story.untrue else "ok", call, noted, result=outcome)
         return result
+
+    def _refused(self, call: Call, noted: str, story: _Story, error: ApiError) -> None:
+        reason = (error.data() or {}).get("reason") or str(error)
+        self._done("info" if story.untrue else "fail", call, noted, {"reason": reason.strip()[:300]})
 
     async def _perform(self, call: Call, sites: Sites | None, proceed: Proceed, story: _Story) -> Any:
         plane = self._plane
@@ -219,11 +233,16 @@ class NasFaults:
         if self._history is None:
             return ""
         noted = self._history.new_call()
-        self._history.add("invoke", "nas", call.method, call=noted, process="nas")
+        if self._trace is not None:
+            self._trace.invoke(call, noted)
+        else:
+            self._history.add("invoke", "nas", call.method, call=noted, process="nas")
         return noted
 
-    def _done(self, kind: Any, call: Call, noted: str, value: dict[str, Any] | None = None) -> None:
-        if self._history is not None:
+    def _done(self, kind: Any, call: Call, noted: str, value: dict[str, Any] | None = None, result: Any = None) -> None:
+        if self._trace is not None:
+            self._trace.done(kind, call, noted, value, result)
+        elif self._history is not None:
             self._history.add(kind, "nas", call.method, call=noted, process="nas", value=value)
 
 

@@ -8,7 +8,10 @@ from csisim.call_log import Observer
 from csisim.cluster.settings import ClusterError
 from csisim.driver.server import Around, DriverServer, Services, build_server
 from csisim.endpoint import Endpoint
+from csisim.faults.peers import Callers, Peers
+from csisim.sim.disk import Disk, RealDisk
 from csisim.sockets import Binding, EndpointError, bind
+from csisim.truenas.jsonrpc import RequestIds
 from fake_truenas import Nas
 from fake_truenas.server import Server
 
@@ -35,6 +38,18 @@ class Surroundings(Protocol):
         self, services: Services, observers: Sequence[Observer], endpoint: Endpoint, around: Around | None = None
     ) -> Listener:
         """Serve the services at an address."""
+
+    def callers(self, endpoint: Endpoint) -> Callers:
+        """Those of an address that is served, or will be; the port is set when it is known."""
+
+    def disk(self) -> Disk:
+        """The disk of one more node."""
+
+    def request_ids(self) -> RequestIds | None:
+        """What numbers the requests of the driver's NAS client; None: it does."""
+
+    def watch_nas(self, nas: Nas) -> None:
+        """A NAS is about to serve; its fault hook is in place."""
 
 
 class SocketListener:
@@ -76,3 +91,17 @@ class RealSurroundings:
             raise ClusterError(str(error)) from error
         await server.grpc.start()
         return SocketListener(server, binding)
+
+    def callers(self, endpoint: Endpoint) -> Peers:
+        """Found by their sockets."""
+        return Peers(endpoint.path)
+
+    def disk(self) -> RealDisk:
+        """This machine's, for every node."""
+        return RealDisk()
+
+    def request_ids(self) -> None:
+        """The client numbers its own."""
+
+    def watch_nas(self, nas: Nas) -> None:
+        """Nobody asks whose work a real step is."""

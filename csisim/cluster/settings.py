@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from csisim.driver.config import DriverConfig
 from csisim.endpoint import Endpoint
 from csisim.truenas.settings import NasSettings
 from fake_truenas.config import Pool
+from fake_truenas.latency import Distribution, LatencyRule
 
 _UNITS = {"": 1, **{f"{prefix}{suffix}": (1024 if "i" in suffix or not suffix else 1000) ** power
                     for power, prefix in enumerate("KMGTP", start=1) for suffix in ("", "i", "iB", "B")}}  # fmt: skip
@@ -53,9 +54,11 @@ class EmbeddedNas:
     Attributes:
         pools: where it keeps its datasets.
         tune: may change how patient the driver's client is with it.
+        latency: how long its calls take.
     """
 
     pools: tuple[Pool, ...] = (Pool("tank", 1 << 40),)
+    latency: tuple[LatencyRule, ...] = ()
     tune: Callable[[NasSettings], NasSettings] = _as_they_are
 
 
@@ -93,6 +96,32 @@ class ClusterSettings:
                 f"root dataset {self.driver.root_dataset!r} is not on a pool of the embedded NAS: "
                 f"{', '.join(pool.name for pool in self.nas.pools)}"
             )
+
+
+def impatient(settings: NasSettings, *, overdue_s: float, landing_s: float) -> NasSettings:
+    """The NAS client's patience for a NAS on the same machine: a run by the real clock takes no longer than it must.
+
+    Args:
+        settings: to be changed.
+        overdue_s: see `NasSettings`; 15 by default there.
+        landing_s: the same; 1 by default there.
+    """
+    return replace(
+        settings,
+        overdue_s=overdue_s,
+        landing_s=landing_s,
+        backoff_s=0.02,
+        backoff_max_s=0.1,
+        backoff_refused_s=0.05,
+        stable_s=0.5,
+        job_poll_s=0.1,
+        close_timeout_s=0.2,
+    )
+
+
+def all_calls_take(shortest_s: float, longest_s: float) -> tuple[LatencyRule, ...]:
+    """The latency of a NAS whose calls all take about the same time, in seconds."""
+    return (LatencyRule("*", Distribution("uniform", shortest_s, longest_s)),)
 
 
 def parse_size(text: str) -> int:

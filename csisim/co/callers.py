@@ -7,19 +7,41 @@ RESOURCE_EXHAUSTED too, and kubelet repeats whatever fails.
 import asyncio
 import random
 from collections.abc import AsyncIterable, Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 from grpc import StatusCode
 
+from csisim.events import History
 from csisim.pb import csi_pb2_grpc
 
 Reply = TypeVar("Reply", bound=Message)
 Result = TypeVar("Result")
 
 PENDING = frozenset({StatusCode.ABORTED, StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED, StatusCode.CANCELLED})
+INDETERMINATE = frozenset(
+    {
+        StatusCode.CANCELLED,
+        StatusCode.UNKNOWN,
+        StatusCode.DEADLINE_EXCEEDED,
+        StatusCode.UNAVAILABLE,
+        StatusCode.INTERNAL,
+    }
+)
+"""Codes that do not tell whether the call had its effect, or will have it."""
+
+Around = Callable[[str, str], AbstractContextManager[None]]
+"""Given a call's id and subject, what the call is made within: how a simulation learns whose step it is."""
+
+
+class Channels(Protocol):
+    """Gives channels to the sockets of one driver."""
+
+    def channel(self, node_id: str | None) -> Any:
+        """A new channel to a node's socket, or with None to the controller's; whoever asks for it closes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +52,7 @@ class Role:
         name: as in the report.
         timeout_s: of each attempt.
         repeats: codes after which the call is repeated.
-        attempts: after this many the caller gives up; the real ones never do.
+        attempts: after this many `Caller.call` gives up; the real ones never do.
     """
 
     name: str
@@ -80,6 +102,23 @@ class Attempt:
         return self.ended_s - self.started_s
 
 
+class CallFailed(Exception):
+    """One attempt was answered with an error, or not at all.
+
+    Attributes:
+        attempt: with code and message.
+    """
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.attempt = attempt
+        super().__init__(f"{attempt.rpc}({attempt.subject}): {attempt.code.name}: {attempt.message}")
+
+    @property
+    def code(self) -> StatusCode:
+        """The status."""
+        return self.attempt.code
+
+
 class GaveUp(Exception):
     """A caller got an answer that it does not repeat after, or too many others; `attempt` is the last one."""
 
@@ -93,9 +132,15 @@ class GaveUp(Exception):
 
 @dataclass(slots=True)
 class Calls:
-    """Everything that all callers of a run did, in the order in which it ended."""
+    """Everything that all callers of a run did, in the order in which it ended.
+
+    Attributes:
+        attempts: that have ended.
+        out: how many have not.
+    """
 
     attempts: list[Attempt] = field(default_factory=list)
+    out: int = 0
 
     def overlapping(self, at_s: float) -> list[Attempt]:
         """The attempts that were on the wire at this loop time."""
@@ -106,26 +151,60 @@ class Caller:
     """Calls one driver socket.
 
     Args:
-        target: gRPC address of the socket.
+        channel: to it; `dial` makes one. Closed by `close`.
         calls: where every attempt is kept; shared by the callers of a run.
         rng: jitter of the backoff.
-        patience: how it waits; may be changed between calls, but for how it reconnects.
+        patience: how it waits; may be changed between calls.
+        name: who calls, in the history; by default the name of the role.
+        history: gets two events per attempt.
+        around: see `Around`.
     """
 
-    def __init__(self, target: str, calls: Calls, rng: random.Random, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        channel: Any,
+        calls: Calls,
+        rng: random.Random,
+        patience: Patience | None = None,
+        *,
+        name: str = "",
+        history: History | None = None,
+        around: Around | None = None,
+    ) -> None:
         self.patience = patience or Patience()
-        self._channel = grpc.aio.insecure_channel(target, options=_options(self.patience))
+        self.name = name
+        self._channel = channel
         self._calls = calls
         self._rng = rng
-        self.identity = csi_pb2_grpc.IdentityStub(self._channel)
-        self.controller = csi_pb2_grpc.ControllerStub(self._channel)
-        self.group_controller = csi_pb2_grpc.GroupControllerStub(self._channel)
-        self.snapshot_metadata = csi_pb2_grpc.SnapshotMetadataStub(self._channel)
-        self.node = csi_pb2_grpc.NodeStub(self._channel)
+        self._history = history
+        self._around = around
+        self.identity = csi_pb2_grpc.IdentityStub(channel)
+        self.controller = csi_pb2_grpc.ControllerStub(channel)
+        self.group_controller = csi_pb2_grpc.GroupControllerStub(channel)
+        self.snapshot_metadata = csi_pb2_grpc.SnapshotMetadataStub(channel)
+        self.node = csi_pb2_grpc.NodeStub(channel)
 
     async def close(self) -> None:
         """Hang up."""
         await self._channel.close()
+
+    async def once(self, role: Role, method: Callable[..., Awaitable[Reply]], request: Message, subject: str) -> Reply:
+        """One attempt.
+
+        Args:
+            role: whose time-out it has.
+            method: of one of the stubs.
+            request: must not be changed any more.
+            subject: what it is about: name or id of the volume or snapshot.
+
+        Raises:
+            CallFailed: whether it had its effect depends on the code.
+        """
+
+        async def unary() -> Reply:
+            return await method(request, timeout=self._timeout_s(role))
+
+        return await self._attempt(role, request, subject, unary, lambda reply: reply)
 
     async def call(self, role: Role, method: Callable[..., Awaitable[Reply]], request: Message, subject: str) -> Reply:
         """Call until it succeeds, with growing pauses, as this caller does.
@@ -133,43 +212,86 @@ class Caller:
         Raises:
             GaveUp: the last answer.
         """
-
-        async def once() -> Reply:
-            return await method(request, timeout=self._timeout_s(role))
-
-        return await self._until_ok(role, type(request).__name__.removesuffix("Request"), subject, once)
+        return await self._until_ok(role, lambda: self.once(role, method, request, subject))
 
     async def stream(
         self, role: Role, method: Callable[..., AsyncIterable[Reply]], request: Message, subject: str
     ) -> list[Reply]:
         """The same for a call that answers with a stream, which is begun anew after a failure."""
 
-        async def once() -> list[Reply]:
+        async def collect() -> list[Reply]:
             return [reply async for reply in method(request, timeout=self._timeout_s(role))]
 
-        return await self._until_ok(role, type(request).__name__.removesuffix("Request"), subject, once)
+        def shown(replies: list[Reply]) -> dict[str, int]:
+            return {"messages": len(replies)}
 
-    async def _until_ok(self, role: Role, rpc: str, subject: str, once: Callable[[], Awaitable[Result]]) -> Result:
-        loop = asyncio.get_running_loop()
+        return await self._until_ok(role, lambda: self._attempt(role, request, subject, collect, shown))
+
+    async def _until_ok(self, role: Role, once: Callable[[], Awaitable[Result]]) -> Result:
         pause_s = self.patience.backoff_s
         for number in range(1, role.attempts + 1):
-            started_s = loop.time()
             try:
-                reply = await once()
-            except grpc.aio.AioRpcError as error:
-                attempt = Attempt(rpc, subject, started_s, loop.time(), error.code(), error.details() or "")
-                self._calls.attempts.append(attempt)
-                if attempt.code not in role.repeats or number == role.attempts:
-                    raise GaveUp(role, attempt, number) from error
-            else:
-                self._calls.attempts.append(Attempt(rpc, subject, started_s, loop.time(), StatusCode.OK, ""))
-                return reply
+                return await once()
+            except CallFailed as error:
+                if error.code not in role.repeats or number == role.attempts:
+                    raise GaveUp(role, error.attempt, number) from error
             await asyncio.sleep(pause_s * self._rng.uniform(0.5, 1.0))
             pause_s = min(pause_s * 2, self.patience.backoff_max_s)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
+    async def _attempt(
+        self,
+        role: Role,
+        request: Message,
+        subject: str,
+        send: Callable[[], Awaitable[Result]],
+        shown: Callable[[Result], object],
+    ) -> Result:
+        """Send once; note the attempt, and the two events that it is in a history."""
+        loop = asyncio.get_running_loop()
+        rpc = type(request).__name__.removesuffix("Request")
+        history, process = self._history, self.name or role.name
+        call = "" if history is None else history.new_call()
+        if history is not None:
+            history.add("invoke", "call", rpc, call=call, process=process, value=request)
+        started_s = loop.time()
+        self._calls.out += 1
+        try:
+            with nullcontext() if self._around is None else self._around(call, subject):
+                reply = await send()
+        except grpc.aio.AioRpcError as error:
+            attempt = Attempt(rpc, subject, started_s, loop.time(), error.code(), error.details() or "")
+            self._failed(attempt, call, process)
+            raise CallFailed(attempt) from error
+        except asyncio.CancelledError:
+            self._failed(Attempt(rpc, subject, started_s, loop.time(), StatusCode.CANCELLED, "gone"), call, process)
+            raise
+        finally:
+            self._calls.out -= 1
+        self._calls.attempts.append(Attempt(rpc, subject, started_s, loop.time(), StatusCode.OK, ""))
+        if history is not None:
+            history.add("ok", "call", rpc, call=call, process=process, value=shown(reply))
+        return reply
+
+    def _failed(self, attempt: Attempt, call: str, process: str) -> None:
+        self._calls.attempts.append(attempt)
+        if self._history is not None:
+            type_: Literal["info", "fail"] = "info" if attempt.code in INDETERMINATE else "fail"
+            value = {"code": attempt.code.name, "message": attempt.message}
+            self._history.add(type_, "call", attempt.rpc, call=call, process=process, value=value)
+
     def _timeout_s(self, role: Role) -> float:
         return role.timeout_s if self.patience.timeout_s is None else self.patience.timeout_s
+
+
+def dial(target: str, patience: Patience | None = None) -> grpc.aio.Channel:
+    """A channel to a real socket that connects again as soon as `patience` says.
+
+    Args:
+        target: gRPC address.
+        patience: for `reconnect_s` alone.
+    """
+    return grpc.aio.insecure_channel(target, options=_options(patience or Patience()))
 
 
 def _options(patience: Patience) -> list[tuple[str, int]]:

@@ -196,7 +196,7 @@ class ControllerService(csi_pb2_grpc.ControllerServicer):
     async def DeleteSnapshot(self, request: pb.DeleteSnapshotRequest, context: Context) -> pb.DeleteSnapshotResponse:
         """Destroy; gone already, or not ours, is fine."""
         requests.secrets(request.secrets)
-        snapshot_id = parse_snapshot_id(require(request.snapshot_id, "snapshot_id"))
+        snapshot_id = self._snapshot_id(require(request.snapshot_id, "snapshot_id"))
         if snapshot_id is not None:
             async with self._locks.hold(snapshot_key(snapshot_id.snapshot), volume_key(snapshot_id.volume)):
                 await self._snapshots.delete(snapshot_id)
@@ -210,7 +210,7 @@ class ControllerService(csi_pb2_grpc.ControllerServicer):
         wanted = requests.text(request.snapshot_id, "snapshot_id")
         source = requests.text(request.source_volume_id, "source_volume_id")
         if wanted:
-            found = await self._snapshots.find(parse_snapshot_id(wanted))
+            found = await self._snapshots.find(self._snapshot_id(wanted))
             fits = found is not None and source in ("", found.id.volume)
             records = [found] if found and fits else []
         elif source and parse_volume_id(source) is None:
@@ -223,7 +223,7 @@ class ControllerService(csi_pb2_grpc.ControllerServicer):
         """One snapshot."""
         requests.secrets(request.secrets)
         given = require(request.snapshot_id, "snapshot_id")
-        record = await self._snapshots.find(parse_snapshot_id(given))
+        record = await self._snapshots.find(self._snapshot_id(given))
         if record is None:
             raise NotFound(f"snapshot {given!r} does not exist")
         return pb.GetSnapshotResponse(snapshot=snapshot_message(record))
@@ -284,6 +284,9 @@ class ControllerService(csi_pb2_grpc.ControllerServicer):
         return pb.ControllerListVolumeHealthResponse(
             entries=entries, next_token=paging.volume_token(last) if last else ""
         )
+
+    def _snapshot_id(self, given: str) -> SnapshotId | None:
+        return parse_snapshot_id(given)
 
     async def _contexts(self, volumes: Sequence[Volume]) -> dict[str, dict[str, str]]:
         return await self._volumes.contexts(list(volumes))

@@ -5,8 +5,9 @@ the spec allows, so holding several keys cannot deadlock; only `queue` waits, an
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import Token
 
 from csisim import deadline
 from csisim.errors import Aborted
@@ -48,8 +49,7 @@ class OperationLocks:
         """The keys whose interrupted mutations may still take effect, sorted."""
         return tuple(sorted(self._settling))
 
-    @asynccontextmanager
-    async def hold(self, *keys: str, shared: Iterable[str] = ()) -> AsyncIterator[None]:
+    def hold(self, *keys: str, shared: Iterable[str] = ()) -> AbstractAsyncContextManager[None]:
         """Hold all keys, or none: several are checked in one step, so there is no order to get wrong.
 
         Keys in `shared` may be held so by several at a time, while nobody holds them exclusively. Mutations that an
@@ -59,26 +59,7 @@ class OperationLocks:
         Raises:
             Aborted: a key is held by another operation, or such a mutation is still out.
         """
-        exclusive = sorted(set(keys))
-        together = sorted(set(shared) - set(keys))
-        for key in (*exclusive, *together):
-            count = self._held.get(key, 0)
-            if count == _EXCLUSIVE or (count and key in exclusive):
-                raise Aborted(f"{key}: another operation is in progress; repeat later")
-        for key in exclusive:
-            self._held[key] = _EXCLUSIVE
-        for key in together:
-            self._held[key] = self._held.get(key, 0) + 1
-        try:
-            async with self._settled((*exclusive, *together)):
-                yield
-        finally:
-            for key in exclusive:
-                del self._held[key]
-            for key in together:
-                self._held[key] -= 1
-                if not self._held[key]:
-                    del self._held[key]
+        return _Hold(self, sorted(set(keys)), sorted(set(shared) - set(keys)))
 
     @asynccontextmanager
     async def queue(self, key: str) -> AsyncIterator[None]:
@@ -90,30 +71,39 @@ class OperationLocks:
         lock, users = self._queues.get(key) or (asyncio.Lock(), 0)
         self._queues[key] = (lock, users + 1)
         try:
-            async with lock, self._settled((key,)):
+            async with lock, _Settled(self, (key,)):
                 yield
         finally:
             lock, users = self._queues.pop(key)
             if users > 1:
                 self._queues[key] = (lock, users - 1)
 
-    @asynccontextmanager
-    async def _settled(self, keys: tuple[str, ...]) -> AsyncIterator[None]:
-        """Wait for what earlier holders left behind; afterwards keep what this one leaves behind."""
-        outer = unsettled.get()
-        left_behind: list[asyncio.Future[None]] = []
-        token = unsettled.set(left_behind)
-        try:
-            await self._settle(keys)
-            yield
-        finally:
-            unsettled.reset(token)
-            for future in left_behind:
-                self._keep(keys, future)
-            if outer is not None:
-                outer.extend(left_behind)
+    def take(self, exclusive: Sequence[str], together: Sequence[str]) -> None:
+        """Have the keys from now on, or none of them.
 
-    def _keep(self, keys: tuple[str, ...], future: asyncio.Future[None]) -> None:
+        Raises:
+            Aborted: a key is held by another operation.
+        """
+        for key in (*exclusive, *together):
+            count = self._held.get(key, 0)
+            if count == _EXCLUSIVE or (count and key in exclusive):
+                raise Aborted(f"{key}: another operation is in progress; repeat later")
+        for key in exclusive:
+            self._held[key] = _EXCLUSIVE
+        for key in together:
+            self._held[key] = self._held.get(key, 0) + 1
+
+    def free(self, exclusive: Sequence[str], together: Sequence[str]) -> None:
+        """Have them no more."""
+        for key in exclusive:
+            del self._held[key]
+        for key in together:
+            self._held[key] -= 1
+            if not self._held[key]:
+                del self._held[key]
+
+    def keep(self, keys: tuple[str, ...], future: asyncio.Future[None]) -> None:
+        """A mutation is out under these keys until the future is done."""
         if future.done():
             return
         for key in keys:
@@ -129,10 +119,72 @@ class OperationLocks:
 
         future.add_done_callback(drop)
 
-    async def _settle(self, keys: tuple[str, ...]) -> None:
+    async def settle(self, keys: tuple[str, ...]) -> None:
+        """Wait for the mutations that are out under these keys.
+
+        Raises:
+            Aborted: one of them still is.
+        """
         for key in keys:
             pending = self._settling.get(key)
             if pending:
                 _, late = await asyncio.wait(tuple(pending), timeout=deadline.remaining_s(_SETTLE_S))
                 if late:
                     raise Aborted(f"{key}: the outcome of an interrupted operation is not known yet; repeat later")
+
+
+class _Settled:
+    """Waits for what earlier holders of keys left behind; afterwards keeps what this one leaves behind.
+
+    A class, as `_Hold`: one is entered for each call, and a generator would cost the loop several times as much.
+    """
+
+    __slots__ = ("_keys", "_left_behind", "_locks", "_outer", "_token")
+
+    _token: Token[list[asyncio.Future[None]] | None]
+
+    def __init__(self, locks: OperationLocks, keys: tuple[str, ...]) -> None:
+        self._locks = locks
+        self._keys = keys
+        self._left_behind: list[asyncio.Future[None]] = []
+        self._outer: list[asyncio.Future[None]] | None = None
+
+    async def __aenter__(self) -> None:
+        self._outer = unsettled.get()
+        self._token = unsettled.set(self._left_behind)
+        try:
+            await self._locks.settle(self._keys)
+        except BaseException:
+            self._leave()
+            raise
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        unsettled.reset(self._token)
+        for future in self._left_behind:
+            self._locks.keep(self._keys, future)
+        if self._outer is not None:
+            self._outer.extend(self._left_behind)
+
+
+class _Hold(_Settled):
+    """See `OperationLocks.hold`."""
+
+    __slots__ = ("_exclusive", "_together")
+
+    def __init__(self, locks: OperationLocks, exclusive: Sequence[str], together: Sequence[str]) -> None:
+        super().__init__(locks, (*exclusive, *together))
+        self._exclusive = exclusive
+        self._together = together
+
+    async def __aenter__(self) -> None:
+        self._locks.take(self._exclusive, self._together)
+        await super().__aenter__()
+
+    def _leave(self) -> None:
+        try:
+            super()._leave()
+        finally:
+            self._locks.free(self._exclusive, self._together)

@@ -15,11 +15,26 @@ from csisim.driver.node_requests import source_of
 from csisim.driver.node_state import Attachment, Staged, StageRecords
 from csisim.driver.parameters import unsupported
 from csisim.driver.requests import Capability
-from csisim.errors import AlreadyExists, FailedPrecondition, NasIndeterminate, NotFound
+from csisim.errors import (
+    Aborted,
+    AlreadyExists,
+    CsiError,
+    FailedPrecondition,
+    InvalidArgument,
+    NasIndeterminate,
+    NotFound,
+    OutOfRange,
+    PermissionDenied,
+    ResourceExhausted,
+)
 from csisim.host import NodeHost
 
 log = logging.getLogger(__name__)
 
+# Answers after which callers take for granted that nothing is staged; of the last one some do.
+_FINAL = (
+    AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, OutOfRange, PermissionDenied, ResourceExhausted
+)  # fmt: skip
 # What is staged stays staged without the NAS: a repeat does not wait longer than this for its word.
 _ASK_S = 1.0
 
@@ -75,8 +90,21 @@ class Staging:
             FailedPrecondition: it is not published on this node, or cannot do what is asked.
             AlreadyExists: it is staged in another way.
         """
-        record = await self._records.load(wanted.volume_id)
-        if record is not None and _same(record, wanted) and await self._is_staged(record):
+        record, staged = await self._records.load(wanted.volume_id), False
+        if record is not None and _same(record, wanted):
+            staged = await self._is_staged(record)
+        elif record is not None:
+            await self._replace(record, wanted)
+        try:
+            await self._stage(record, wanted, staged=staged)
+        except _FINAL as error:
+            # Of what an earlier call has left half-way, too, nobody would take care any more.
+            if record is None or record.growing or not staged:
+                await self._undo(wanted, error)
+            raise
+
+    async def _stage(self, record: Staged | None, wanted: StageRequest, *, staged: bool) -> None:
+        if record is not None and staged:
             if not await self._is_broken(record):
                 await self._confirm_published(wanted.volume_id)
                 if record.growing:
@@ -86,15 +114,28 @@ class Staging:
             await mounts.take_off(self._host.mounter, record.staging_path, record.source)
         else:
             await self._require_published(wanted.volume_id)
-        if record is not None and not _same(record, wanted):
-            await self._replace(record, wanted)
         if problem := unsupported(wanted.attachment.protocol, (wanted.capability,)):
             raise FailedPrecondition(f"volume {wanted.volume_id}: {problem}")
-        record = await self._begin(record, wanted)
+        await self._bring(record, wanted)
+
+    async def _bring(self, record: Staged | None, wanted: StageRequest) -> None:
+        begun = await self._begin(record, wanted)
         if wanted.attachment.protocol.is_block:
-            record = await self._attach(record, wanted.credentials)
-        if not record.is_block:
-            await self._mount(record)
+            begun = await self._attach(begun, wanted.credentials)
+        if not begun.is_block:
+            await self._mount(begun)
+
+    async def _undo(self, wanted: StageRequest, error: CsiError) -> None:
+        """Leave nothing of a stage that is refused for good: nobody unstages what was never staged.
+
+        Raises:
+            Aborted: something is left for now; a repeat, or unstage, deals with it.
+        """
+        try:
+            if await self._records.load(wanted.volume_id) is not None:
+                await self.unstage(wanted.volume_id, wanted.staging_path)
+        except CsiError as left:
+            raise Aborted(f"{error}; what was begun cannot be undone yet: {left}; repeat the call") from error
 
     async def unstage(self, volume_id: str, staging_path: str) -> None:
         """Take the volume off this node; what is not staged there is fine.
@@ -176,8 +217,11 @@ class Staging:
         if record.source != device:
             record = replace(record, source=device)
             await self._records.save(record)
-        await wait_for_device(self._host.devices, device, self._config.device_timeout_s)
+        await self._wait_for(device)
         return record
+
+    async def _wait_for(self, device: str) -> None:
+        await wait_for_device(self._host.devices, device, self._config.device_timeout_s)
 
     async def _mount(self, record: Staged) -> None:
         """Mount at the staging path, with a file system where the device is blank."""

@@ -32,12 +32,13 @@ from csisim.errors import (
     NotFound,
     OutOfRange,
     ResourceExhausted,
+    Unavailable,
 )
 from csisim.truenas.storage import Dataset, Snapshot, is_existing, is_out_of_space, lacks_base
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class CreatePlan:
     """What a CreateVolume is to make, before the NAS was asked."""
 
     request: CreateVolume
@@ -91,7 +92,7 @@ class Provisioner:
         """
         parameters = volume_parameters(request.parameters, request.capabilities)
         settings = mutable_parameters(request.mutable_parameters)
-        plan = _Plan(request, self._volumes.dataset_id(component_for(request.name)), parameters, settings)
+        plan = CreatePlan(request, self._volumes.dataset_id(component_for(request.name)), parameters, settings)
         size_or_error = choose_size(request.capacity, parameters.protocol)
         elsewhere = not self._reachable(request)
         if request.source is not None or isinstance(size_or_error, CsiError) or elsewhere:
@@ -117,7 +118,7 @@ class Provisioner:
         here = {self._config.zone_key: self._config.zone}
         return not request.requisite or any(dict(each) == here for each in request.requisite)
 
-    async def _create_empty(self, plan: _Plan, size_bytes: int) -> Volume:
+    async def _create_empty(self, plan: CreatePlan, size_bytes: int) -> Volume:
         try:
             dataset, fresh = await self._create_dataset(plan, size_bytes)
         except NasRefused as error:
@@ -131,7 +132,7 @@ class Provisioner:
             raise
         return await self._complete(plan, dataset, fresh=fresh)
 
-    async def _create_dataset(self, plan: _Plan, size_bytes: int) -> tuple[Dataset, bool]:
+    async def _create_dataset(self, plan: CreatePlan, size_bytes: int) -> tuple[Dataset, bool]:
         """Create the dataset; the flag is False where it was found after an answer had been lost."""
         found_again = False
 
@@ -169,13 +170,13 @@ class Provisioner:
                 ) from error
             raise
 
-    async def _restore(self, plan: _Plan, source: SnapshotId) -> Volume:
+    async def _restore(self, plan: CreatePlan, source: SnapshotId) -> Volume:
         snapshot = await self._storage.snapshot(self._volumes.dataset_id(str(source)))
         if snapshot is None or snapshot_of(snapshot) is None:
             raise NotFound(f"source snapshot {source} does not exist")
         return await self._from_snapshot(plan, snapshot, captured_size(snapshot), str(source))
 
-    async def _clone(self, plan: _Plan, source_id: str) -> Volume:
+    async def _clone(self, plan: CreatePlan, source_id: str) -> Volume:
         source = await self._volumes.get(source_id, source_id)
         name = CLONE_PREFIX + component_for(plan.request.name)
         self._check_kind(plan, is_volume=source.dataset.is_volume, source=source_id)
@@ -205,7 +206,7 @@ class Provisioner:
             await self._storage.delete_snapshot(snapshot.id, defer=True)
             raise
 
-    async def _from_snapshot(self, plan: _Plan, snapshot: Snapshot, source_bytes: int, source: str) -> Volume:
+    async def _from_snapshot(self, plan: CreatePlan, snapshot: Snapshot, source_bytes: int, source: str) -> Volume:
         self._check_kind(plan, is_volume=snapshot.volsize_bytes > 0, source=source)
         size_bytes = self._size_from(plan, source_bytes, source)
         properties = plan.properties(size_bytes) | _as_zfs(plan.settings)
@@ -214,13 +215,16 @@ class Provisioner:
         elif not plan.parameters.thin:
             properties["refreservation"] = str(size_bytes)
 
-        async def clone() -> Dataset | None:
+        async def clone() -> None:
+            # The look at it comes later: that look getting lost must not have the clone made again.
             await self._storage.clone(snapshot.id, plan.dataset_id, properties)
-            return await self._storage.dataset(plan.dataset_id)
 
         try:
             dataset = await self._settle(clone, lambda: self._storage.dataset(plan.dataset_id))
+            dataset = dataset or await self._storage.dataset(plan.dataset_id)
         except NasRefused as error:
+            if is_existing(error) and (existing := await self._storage.dataset(plan.dataset_id)) is not None:
+                return await self._complete(plan, existing)
             if is_out_of_space(error):
                 raise ResourceExhausted(f"no room for a copy of {source}: {error.reason.strip()}") from error
             if lacks_base(error) and not is_existing(error):
@@ -230,12 +234,12 @@ class Provisioner:
             raise NotFound(f"volume {plan.request.name!r} was deleted while it was made")
         return await self._complete(plan, dataset, fresh=True)
 
-    def _check_kind(self, plan: _Plan, *, is_volume: bool, source: str) -> None:
+    def _check_kind(self, plan: CreatePlan, *, is_volume: bool, source: str) -> None:
         if plan.parameters.protocol.is_block is not is_volume:
             kind = "a block device" if is_volume else "a file system"
             raise InvalidArgument(f"source {source} is {kind}; {plan.parameters.protocol} volumes cannot be made of it")
 
-    def _size_from(self, plan: _Plan, source_bytes: int, source: str) -> int:
+    def _size_from(self, plan: CreatePlan, source_bytes: int, source: str) -> int:
         """The size of a copy: what was asked for, at least the source's."""
         wanted = plan.request.capacity
         if wanted.limit_bytes and wanted.limit_bytes < source_bytes:
@@ -246,11 +250,11 @@ class Provisioner:
             raise chosen
         return chosen
 
-    async def _complete(self, plan: _Plan, dataset: Dataset, *, fresh: bool = False) -> Volume:
+    async def _complete(self, plan: CreatePlan, dataset: Dataset, *, fresh: bool = False) -> Volume:
         """Compare a dataset with the plan and make what it still lacks.
 
         Where that is refused for good and the dataset is this call's own, it is removed again: callers take a definite
-        error for "there is nothing".
+        error for "there is nothing". One that may be older stays, and so its callers are told to ask again.
         """
         volume = volume_of(dataset)
         if volume is None:
@@ -261,10 +265,12 @@ class Provisioner:
             if dataset.is_volume and dataset.size_bytes < volume.capacity_bytes:
                 dataset = await self._storage.update_dataset(dataset.id, volsize_bytes=volume.capacity_bytes)
             await self._volumes.exports[volume.protocol].ensure(dataset, fresh=fresh)
-        except (NasRefused, CsiError):
+        except (NasRefused, CsiError) as error:
             if fresh:
                 await self._volumes.exports[volume.protocol].remove(dataset)
                 await self._storage.delete_dataset(dataset.id)
+            elif isinstance(error, NasRefused):
+                raise Unavailable(f"volume {volume.id} is there, but not complete: {error}; repeat the call") from error
             raise
         await self._volumes.release_origin(dataset)
         return volume_of(dataset) or volume
@@ -278,6 +284,9 @@ class Provisioner:
         missing_bytes = volume.capacity_bytes - dataset.referenced_bytes - dataset.available_bytes
         if missing_bytes <= 0 or (dataset.is_volume and not dataset.origin):
             return
+        root = await self._storage.dataset(self._config.root_dataset)
+        if root is not None and dataset.available_bytes < root.available_bytes:
+            return  # its own quota is what limits it: a copy has part of that filled from the beginning
         if fresh or await self._volumes.unreachable([volume]):
             if not fresh:
                 await self._storage.delete_dataset(dataset.id)
@@ -285,7 +294,7 @@ class Provisioner:
                 f"no room for {volume.capacity_bytes} bytes: {dataset.available_bytes} are available"
             )
 
-    def _compare(self, plan: _Plan, volume: Volume) -> None:
+    def _compare(self, plan: CreatePlan, volume: Volume) -> None:
         """Whether the existing volume is what is asked for."""
         request = plan.request
         for what, wanted, found in (

@@ -28,6 +28,7 @@ _INTENT = "csisim:group-"
 _NODE = "csisim:node-"
 _PUBLISH = "csisim:publish-"
 _SHARED = "shared:"
+_PROTOCOLS = {each.value: each for each in Protocol}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +79,15 @@ class Volume:
 def volume_of(dataset: Dataset) -> Volume | None:
     """The volume in a dataset, or None where the dataset is not ours: it must carry the name that made its id."""
     own = dataset.user_properties
-    name = own.get(VOLUME_NAME, "")
-    if not name or component_for(name) != dataset.component or own.get(PROTOCOL) not in tuple(Protocol):
+    name, protocol = own.get(VOLUME_NAME, ""), _PROTOCOLS.get(own.get(PROTOCOL, ""))
+    if not name or protocol is None or component_for(name) != dataset.component:
         return None
     nodes = sorted((value, key.removeprefix(_NODE)) for key, value in own.items() if key.startswith(_NODE))
     capacity = own.get(CAPACITY, "")
     return Volume(
         dataset=dataset,
         name=name,
-        protocol=Protocol(own[PROTOCOL]),
+        protocol=protocol,
         parameters=own.get(PARAMETERS, ""),
         capacity_bytes=int(capacity) if capacity.isascii() and capacity.isdigit() else dataset.size_bytes,
         source=own.get(SOURCE, ""),

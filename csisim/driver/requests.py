@@ -116,6 +116,8 @@ def require(value: str, field: str, limit: int = STRING_BYTES) -> str:
 
 def string_map(values: Mapping[str, str], field: str) -> dict[str, str]:
     """A string map within its size limit, sorted: protobuf's own order differs from process to process."""
+    if not values:
+        return {}
     found = dict(sorted(values.items()))
     size = 0
     for key, value in found.items():
@@ -128,7 +130,7 @@ def string_map(values: Mapping[str, str], field: str) -> dict[str, str]:
 
 def secrets(values: Mapping[str, str]) -> None:
     """Check the size of a secrets map; its content never enters an error."""
-    if sum(len(key.encode()) + len(value.encode()) for key, value in values.items()) > MAP_BYTES:
+    if values and sum(len(key.encode()) + len(value.encode()) for key, value in values.items()) > MAP_BYTES:
         raise InvalidArgument(f"secrets: more than {MAP_BYTES} bytes of keys and values")
 
 

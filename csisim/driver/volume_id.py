@@ -8,6 +8,7 @@ on the name is a lock on the id. Any string at all parses to an id or to None, w
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 # Safe as a ZFS component, as part of an iSCSI target name (lower case only) and as a path component.
 _COMPONENT = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,58}[a-z0-9])?")
@@ -35,6 +36,7 @@ class SnapshotId:
         return f"{self.volume}@{self.snapshot}"
 
 
+@lru_cache(maxsize=4096)
 def component_for(name: str) -> str:
     """The dataset or snapshot component for a CO's name.
 

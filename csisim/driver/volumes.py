@@ -83,14 +83,24 @@ class Volumes:
         Raises:
             FailedPrecondition: it is published, has snapshots, or is in use on the NAS; it is as reachable as before.
         """
+        unused = await self.unused(volume_id)
+        if unused is not None:
+            await self.destroy(*unused)
+
+    async def unused(self, volume_id: str) -> tuple[Volume, list[Snapshot]] | None:
+        """A volume that may be deleted, with the snapshots that the driver cut of it to clone from, or None.
+
+        Raises:
+            FailedPrecondition: it is published, or has snapshots.
+        """
         dataset_id = self.dataset_id(volume_id)
         dataset = await self.storage.dataset(dataset_id, count_snapshots=True)
         if dataset is None:
             await self._forget_clone_snapshot(volume_id)
-            return
+            return None
         volume = volume_of(dataset)
         if volume is None:
-            return
+            return None
         if volume.publications:
             nodes = ", ".join(each.node_id for each in volume.publications)
             raise FailedPrecondition(f"volume {volume_id} is published on {nodes}; unpublish it first")
@@ -98,19 +108,27 @@ class Volumes:
         named = [each.name for each in snapshots if not _serves_clone(each)]
         if named:
             raise FailedPrecondition(f"volume {volume_id} has snapshots ({', '.join(named[:5])}); delete them first")
-        await self._release_clones(dataset_id, snapshots)
-        export = self.exports[volume.protocol]
+        return volume, snapshots
+
+    async def destroy(self, volume: Volume, snapshots: list[Snapshot]) -> None:
+        """Delete a volume that is not in use.
+
+        Raises:
+            FailedPrecondition: it is in use on the NAS; it is as reachable as before.
+        """
+        dataset, export = volume.dataset, self.exports[volume.protocol]
+        await self._release_clones(dataset.id, snapshots)
         try:
             await export.remove(dataset)
             await self.storage.delete_dataset(dataset.id)
         except NasRefused as error:
             # What failed may be what the NAS does after the deletion.
-            if await self.storage.dataset(dataset_id) is not None:
+            if await self.storage.dataset(dataset.id) is not None:
                 # It may have removed shares before it refused; a volume that stays must stay reachable.
                 await export.ensure(dataset, fresh=False)
                 if _in_use(error):
                     reason = error.reason.strip()
-                    raise FailedPrecondition(f"volume {volume_id} is in use on the NAS: {reason}") from error
+                    raise FailedPrecondition(f"volume {volume.id} is in use on the NAS: {reason}") from error
                 raise
         await self.release_origin(dataset)
 

@@ -18,6 +18,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 from csisim.faults.matching import RuleState
 
@@ -26,8 +27,27 @@ _CHUNK = 65536
 _NO_ADDRESS = bytes(16)
 
 
+class Callers(Protocol):
+    """The callers of one served address, whatever they call over.
+
+    Attributes:
+        port: that is served over TCP, once it is known.
+    """
+
+    port: int
+
+    def disconnect(self, peer: str, how: str) -> int:
+        """Cut a caller off by fin, rst or blackhole; gives how many connections were cut."""
+
+    def disconnect_all(self) -> int:
+        """End the connections of all callers at once, as the end of the process does; gives how many."""
+
+    def heal(self, gone: RuleState | None = None) -> None:
+        """End the connections that are silent, unless the rule that has gone disconnects nothing."""
+
+
 class Peers:
-    """The callers of one served address.
+    """The callers of one served address on real sockets.
 
     Args:
         path: of the Unix socket that is served, "" for TCP.

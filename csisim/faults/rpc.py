@@ -47,6 +47,9 @@ class CallContext(Protocol):
     def peer(self) -> str:
         """The caller's address."""
 
+    def time_remaining(self) -> float | None:
+        """Seconds until the caller's deadline, None where there is none."""
+
 
 class Surgeon(Protocol):
     """What a rule can do to the process around a call."""
@@ -118,7 +121,7 @@ class RpcFaults:
                     raise
                 firing = await self._pass(call, "after", request, context, code="OK")
         except BaseException as error:
-            self._end(call, error)
+            self._end(call, error, context=context)
             raise
         if firing is not None:
             _set_not_ready(response)
@@ -146,7 +149,7 @@ class RpcFaults:
                 raise
             await self._pass(call, "after", request, context, code="OK")
         except BaseException as error:
-            self._end(call, error)
+            self._end(call, error, context=context)
             raise
         self._end(call, None)
 
@@ -172,7 +175,14 @@ class RpcFaults:
             reason = error.reason if isinstance(error, RuleError) else str(error)
             raise InjectedStatus(grpc.StatusCode.INVALID_ARGUMENT, f"{METADATA_KEY}: {reason}") from None
 
-    def _end(self, call: CallInfo, error: BaseException | None, response: Message | RawMessage | None = None) -> None:
+    def _end(
+        self,
+        call: CallInfo,
+        error: BaseException | None,
+        response: Message | RawMessage | None = None,
+        *,
+        context: CallContext | None = None,
+    ) -> None:
         if self._history is None:
             return
         if error is None:
@@ -180,9 +190,12 @@ class RpcFaults:
             return
         code = self._status(error)
         kind: Any = "info" if code.name in INDETERMINATE else "fail"
-        told = (
+        told: dict[str, Any] = (
             {"code": code.name, "message": str(error)[:_TOLD]} if isinstance(error, Exception) else {"code": code.name}
         )
+        left_s = context.time_remaining() if context is not None and code.name == "DEADLINE_EXCEEDED" else None
+        if left_s is not None:
+            told["left_s"] = round(left_s, 6)
         self._history.add(kind, "rpc", call.method, call=call.call_id, process=call.node, value=told)
 
     def _status(self, error: BaseException) -> grpc.StatusCode:

@@ -18,12 +18,14 @@ class FaultSettings:
         seed: of all decisions.
         metadata: whether a call may ask for its own fault, by gRPC metadata.
         history_limit: how many events are kept.
+        trace: whether a cluster notes its insides too: locks, parameters of NAS calls, what really happened, races.
     """
 
     rules: tuple[Rule, ...] = ()
     seed: int = 0
     metadata: bool = False
     history_limit: int | None = 100_000
+    trace: bool = False
 
 
 def recorded_plane(

@@ -6,9 +6,11 @@ errno that the kernel or an initiator would end with, and nothing else.
 
 import errno
 import os
+from asyncio import Lock
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 from csisim.host import FsStats
 
@@ -46,8 +48,26 @@ class Superblock:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Area:
+    """Bytes that a server keeps: of a device, or of an exported file system.
+
+    Attributes:
+        kind: which of the two.
+        name: the device's identity, or `server:/export`.
+    """
+
+    kind: Literal["device", "export"]
+    name: str
+
+
 class Backend(Protocol):
-    """The servers on the other end."""
+    """The servers on the other end.
+
+    What is read and written by offset raises ENODEV for a device that is gone, ESTALE for an export that is, and
+    ETIMEDOUT where the server does not answer: then what was to be written may be there. ENOSPC: the server is full.
+    EROFS: it takes no writes.
+    """
 
     async def check_export(self, source: str, fs_type: str) -> None:
         """Mount `server:/export`. ENOENT: not exported. EACCES: not to this host. ETIMEDOUT, ECONNREFUSED."""
@@ -67,6 +87,18 @@ class Backend(Protocol):
     async def write_superblock(self, identity: str, superblock: Superblock) -> None:
         """Make or grow the file system on a device. ENODEV: it is gone."""
 
+    async def read(self, area: Area, offset: int, length: int) -> bytes:
+        """Bytes of an area; what was never written is zeros. EIO: beyond its end."""
+
+    async def write(self, area: Area, offset: int, content: bytes) -> None:
+        """Put bytes into an area. EIO: beyond its end."""
+
+    def exclusive(self, area: Area) -> AbstractAsyncContextManager[Any]:
+        """Keeps others out who ask for the same area in the same way: a server makes one file at a time."""
+
+    async def discard(self, identity: str, size_bytes: int) -> None:
+        """Make all of a device read as zeros, as mkfs does before it begins. ENODEV: it is gone."""
+
 
 class MemoryBackend:
     """Servers that exist in memory alone: for hosts without a NAS, and for tests.
@@ -76,6 +108,7 @@ class MemoryBackend:
         targets: identity per (transport, address, name, unit), as `unit_key` builds it.
         sizes: bytes per device identity.
         superblocks: what is on the devices.
+        contents: bytes per area, as far as they have been written.
         passwords: where set, the CHAP password that a device wants.
         outage: errno of every call while set.
     """
@@ -85,8 +118,10 @@ class MemoryBackend:
         self.targets: dict[tuple[str, ...], str] = {}
         self.sizes: dict[str, int] = {}
         self.superblocks: dict[str, Superblock] = {}
+        self.contents: dict[Area, bytearray] = {}
         self.passwords: dict[str, str] = {}
         self.outage: int | None = None
+        self._locks: dict[Area, Lock] = {}
 
     def export(self, source: str, size_bytes: int) -> None:
         """Offer an empty export of this size."""
@@ -103,6 +138,7 @@ class MemoryBackend:
         self.sizes[copy] = self.sizes[identity]
         if identity in self.superblocks:
             self.superblocks[copy] = replace(self.superblocks[identity])
+        self.contents[Area("device", copy)] = self.contents.get(Area("device", identity), bytearray())[:]
 
     async def check_export(self, source: str, fs_type: str) -> None:
         """Answer from `exports`."""
@@ -145,6 +181,37 @@ class MemoryBackend:
         """Keep in `superblocks`."""
         await self.capacity_bytes(identity)
         self.superblocks[identity] = superblock
+
+    async def read(self, area: Area, offset: int, length: int) -> bytes:
+        """Answer from `contents`."""
+        self._check_range(area, offset + length)
+        return bytes(self.contents.get(area, b"")[offset : offset + length]).ljust(length, b"\0")
+
+    async def write(self, area: Area, offset: int, content: bytes) -> None:
+        """Keep in `contents`."""
+        self._check_range(area, offset + len(content))
+        kept = self.contents.setdefault(area, bytearray())
+        kept.extend(bytes(max(0, offset - len(kept))))
+        kept[offset : offset + len(content)] = content
+
+    def exclusive(self, area: Area) -> Lock:
+        """A lock per area."""
+        return self._locks.setdefault(area, Lock())
+
+    async def discard(self, identity: str, size_bytes: int) -> None:
+        """Forget the `contents`; the superblock is written anew anyway."""
+        self._check_range(Area("device", identity), size_bytes)
+        self.contents.pop(Area("device", identity), None)
+
+    def _check_range(self, area: Area, end: int) -> None:
+        self._reach(area.name)
+        if area.kind == "export":
+            if area.name not in self.exports:
+                raise os_error(errno.ESTALE, area.name)
+        elif area.name not in self.sizes:
+            raise os_error(errno.ENODEV, area.name)
+        elif end > self.sizes[area.name]:
+            raise os_error(errno.EIO, area.name)
 
     def _reach(self, what: str) -> None:
         if self.outage is not None:

@@ -125,6 +125,7 @@ class SimDevices:
             raise os_error(errno.EINVAL, f"mkfs.{fs_type} {device}")
         if self.in_use(device) or await self.backend.superblock(session.identity):
             raise os_error(errno.EBUSY, device)
+        await self.backend.discard(session.identity, session.size_bytes)
         fs_id = hashlib.blake2b(session.identity.encode(), digest_size=16).hexdigest()
         await self.backend.write_superblock(session.identity, Superblock(fs_type, fs_id, session.size_bytes))
 
@@ -134,6 +135,10 @@ class SimDevices:
         if self.in_use(device):
             raise os_error(errno.EBUSY, device)
         self.vanish(device)
+
+    def identity(self, device: str) -> str:
+        """What the backend knows the device by. ENODEV."""
+        return self._session(device).identity
 
     async def superblock(self, device: str) -> Superblock | None:
         """The file system on the device, None where it is blank. ENODEV."""

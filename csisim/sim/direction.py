@@ -162,7 +162,8 @@ class Direction:
                 self.unread_bytes -= len(item)
                 self._outstanding_bytes -= len(item)
             self._receiver.arrived(item)
-        self._fill()
+        if self._unsent:
+            self._fill()
 
     def go_on(self) -> None:
         """The way may be free again: what was held up is sent once more."""
@@ -184,7 +185,9 @@ class Direction:
                 item = self._cut_to_size(item)
                 self.unsent_bytes -= len(item)
                 self._outstanding_bytes += len(item)
-            self._loop.trace.note((self._name, item if isinstance(item, bytes) else item.value))
+                self._loop.trace.note_bytes(self._name, item)
+            else:
+                self._loop.trace.note((self._name, item.value))
             self._launch(item)
             room = True
         if room:

@@ -18,3 +18,7 @@ class Deadlock(SimulationError):
 
 class Livelock(SimulationError):
     """Steps go on and on while virtual time stands still. The text names the last ones."""
+
+
+class Diverged(SimulationError):
+    """A program did not do the same again up to the same moment: it depends on something beside seed and schedule."""

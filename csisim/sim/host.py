@@ -1,17 +1,19 @@
-"""One simulated machine: its mount table, block devices and state files, over a backend that all machines share."""
+"""One simulated machine: its disk, mount table, block devices and files, over a backend that all machines share."""
 
 import json
 from pathlib import Path
 
 from csisim.sim.backend import Backend
+from csisim.sim.contents import Contents
 from csisim.sim.devices import SimDevices
+from csisim.sim.disk import Disk, RealDisk
 from csisim.sim.files import DirectoryStateFiles, MemoryStateFiles, replace_file
 from csisim.sim.mount_table import MountTable
 from csisim.sim.mounts import SimMounter
 
 
 class SimHost:
-    """The parts of one machine that a node service works with.
+    """The parts of one machine that a node service works with, and what its pods see.
 
     Args:
         backend: exports and devices that this machine reaches.
@@ -19,7 +21,13 @@ class SimHost:
         kernel_file: keeps mounts and sessions, so that they outlive this process as a kernel's do; without it they
             end with the object.
         appear_after_s: time from login to device node.
-        latency_s: how long each mount operation takes at least.
+        latency_s: how long each operation on mounts and contents takes at least.
+        disk: its directories and files; the real ones of this process's machine by default.
+
+    Attributes:
+        mounter, devices, files: what a node service works with.
+        disk: as given; kubelet keeps its directories here.
+        content: what pods read and write at published paths.
 
     Raises:
         ValueError: the kernel file is not one of ours.
@@ -33,6 +41,7 @@ class SimHost:
         kernel_file: Path | None = None,
         appear_after_s: float = 0.0,
         latency_s: float = 0.0,
+        disk: Disk | None = None,
     ) -> None:
         self._kernel_file = kernel_file
         self._table = MountTable()
@@ -40,7 +49,11 @@ class SimHost:
         self.devices = SimDevices(backend, appear_after_s=appear_after_s, changed=self._save)
         self._load()
         self.devices.in_use = self._table.holds
-        self.mounter = SimMounter(self._table, backend, self.devices, changed=self._save, latency_s=latency_s)
+        self.disk: Disk = disk or RealDisk()
+        self.mounter = SimMounter(
+            self._table, backend, self.devices, changed=self._save, latency_s=latency_s, disk=self.disk
+        )
+        self.content = Contents(self._table, self.disk, self.devices, latency_s=latency_s)
 
     def use(self, backend: Backend) -> None:
         """Reach exports and devices by another way from now on; what is mounted stays."""

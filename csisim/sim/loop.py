@@ -51,6 +51,8 @@ class SimLoop(Refusals, LoopNetwork, asyncio.BaseEventLoop):  # type: ignore[mis
         steps: how many steps have run.
     """
 
+    _closed: bool  # asyncio's; asking for it by a call would take as long as what follows
+
     def __init__(
         self,
         seed: int | str = 0,
@@ -63,8 +65,10 @@ class SimLoop(Refusals, LoopNetwork, asyncio.BaseEventLoop):  # type: ignore[mis
         self.set_debug(False)  # whatever the environment says: debugging reads clocks
         self.streams = Streams(seed)
         self.trace = Trace()
+        self._noted = self.trace.noted
         self.tape = Tape()
         self.choices: list[int] = []
+        self.stalled: list[tuple[float, float]] = []  # when steps were put off, and for how long, in virtual seconds
         self.steps = 0
         self.network = Network(self, conditions or Conditions())
         self._strategy = strategy(self.streams)
@@ -109,7 +113,7 @@ class SimLoop(Refusals, LoopNetwork, asyncio.BaseEventLoop):  # type: ignore[mis
 
     def call_soon(self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None) -> Step:
         """See asyncio."""
-        if self.is_closed():
+        if self._closed:
             raise RuntimeError("Event loop is closed")
         step = Step(callback, args, self, context)
         if step.task is None:
@@ -135,22 +139,25 @@ class SimLoop(Refusals, LoopNetwork, asyncio.BaseEventLoop):  # type: ignore[mis
         self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> Timer:
         """See asyncio; timers of the same moment come in the order in which they were made."""
-        if self.is_closed():
+        if self._closed:
             raise RuntimeError("Event loop is closed")
         timer = Timer(when, callback, args, self, context)
-        heapq.heappush(self._scheduled, (when, self.next_seq, timer))
+        self._seq += 1
+        heapq.heappush(self._scheduled, (when, self._seq, timer))
         return timer
 
     def _timer_handle_cancelled(self, _handle: asyncio.TimerHandle) -> None:
         self._cancelled_timers += 1
-        if self._cancelled_timers > max(_CANCELLED_TIMERS, len(self._scheduled) // 2):
+        if self._cancelled_timers > _CANCELLED_TIMERS and self._cancelled_timers > len(self._scheduled) // 2:
             self._scheduled = [entry for entry in self._scheduled if not entry[2].cancelled()]
             heapq.heapify(self._scheduled)
             self._cancelled_timers = 0
 
     def create_future(self) -> asyncio.Future[Any]:
         """A future with a number."""
-        return SimFuture(loop=self, seq=self.next_seq)
+        future: SimFuture[Any] = SimFuture(loop=self)
+        future.seq = self._seq = self._seq + 1
+        return future
 
     def create_task(  # type: ignore[override] # the stub's name is object
         self,
@@ -161,9 +168,9 @@ class SimLoop(Refusals, LoopNetwork, asyncio.BaseEventLoop):  # type: ignore[mis
         **_options: Any,
     ) -> SimTask[T]:
         """A task with a number, which is in its name too unless it is given one."""
-        if self.is_closed():
+        if self._closed:
             raise RuntimeError("Event loop is closed")
-        seq = self.next_seq
+        seq = self._seq = self._seq + 1
         return SimTask(coro, loop=self, seq=seq, name=f"task {seq}" if name is None else name, context=context)
 
     def cancel_later(self, task: SimTask[Any], cancel: Callable[[], object]) -> None:
@@ -216,7 +223,7 @@ class SimLoop(Refusals, LoopNetwork, asyncio.BaseEventLoop):  # type: ignore[mis
     def _advance(self) -> None:
         """Jump to the next timer."""
         scheduled = self._scheduled
-        while scheduled and scheduled[0][2].cancelled():
+        while scheduled and scheduled[0][2]._cancelled:  # noqa: SLF001 - this is the loop
             heapq.heappop(scheduled)
         if not scheduled:
             raise Deadlock(f"nothing can run any more at {self._now:.6f} s:\n{self.report()}")
@@ -231,7 +238,7 @@ class SimLoop(Refusals, LoopNetwork, asyncio.BaseEventLoop):  # type: ignore[mis
         scheduled = self._scheduled
         while scheduled and scheduled[0][0] <= self._now:
             step = heapq.heappop(scheduled)[2]
-            if step.cancelled():
+            if step._cancelled:  # noqa: SLF001
                 continue
             if step.task is None:
                 self._others += 1
@@ -240,23 +247,24 @@ class SimLoop(Refusals, LoopNetwork, asyncio.BaseEventLoop):  # type: ignore[mis
     def _step(self) -> None:
         """Run one of the ready ones."""
         ready = self._ready
-        choices = len(ready) - self._others + (1 if self._others else 0)
-        index = self._pick(choices) if choices > 1 else 0
         if not ready:
             return
+        choices = len(ready) - self._others + (1 if self._others else 0)
+        index = self._pick(choices) if choices > 1 else 0
         step = ready.pop(index)
-        if step.task is None:
+        task = step.task
+        if task is None:
             self._others -= 1
-            who: int | str = name_of(step._callback) if not step.cancelled() else ""  # type: ignore[union-attr] # noqa: SLF001
         else:
-            who = step.task.seq
-            if self._stalled(step):
+            self._task_steps += 1
+            if self._strategy.stalls and self._stalled(step):
                 return
-        if step.cancelled():
+        if step._cancelled:  # noqa: SLF001 - this is the loop
             return
+        who = name_of(step._callback) if task is None else task.seq  # noqa: SLF001
         self.steps += 1
         self._instant_steps += 1
-        self.trace.note((index, choices, who, step.lane))
+        self._noted.append((index, choices, who, step.lane))
         if self._instant_steps > self._steps_per_instant:
             self._count_livelock(step)
         if self.steps % _STEPS_PER_COLLECTION == 0:
@@ -269,6 +277,11 @@ class SimLoop(Refusals, LoopNetwork, asyncio.BaseEventLoop):  # type: ignore[mis
         self.choices.append(choices)
         if self._strategy.is_fifo:
             return 0
+        if self._others <= 1:  # all of them are candidates
+            chosen = self._strategy.pick(number, self._ready)
+            if chosen:
+                self.tape.picks[number] = chosen
+            return chosen
         candidates: list[Candidate] = []
         where: list[int] = []
         callback_seen = False
@@ -286,14 +299,14 @@ class SimLoop(Refusals, LoopNetwork, asyncio.BaseEventLoop):  # type: ignore[mis
 
     def _stalled(self, step: Candidate) -> bool:
         """Whether the step was put off instead; each at most once."""
-        number = self._task_steps
-        self._task_steps += 1
-        if not self._strategy.stalls or step.stalled:
+        number = self._task_steps - 1
+        if step.stalled:
             return False
         delay_s = self._strategy.stall_s(number, step)
         if delay_s <= 0:
             return False
         self.tape.stalls[number] = delay_s
+        self.stalled.append((self._now, delay_s))
         step.stalled = True
         self.trace.note(("stall", number, delay_s))
         heapq.heappush(self._scheduled, (self._now + delay_s, self.next_seq, step))
@@ -304,6 +317,10 @@ class SimLoop(Refusals, LoopNetwork, asyncio.BaseEventLoop):  # type: ignore[mis
             self._last_steps.append(step_name(step))
             return
         last = "\n".join(f"  {name}" for name in self._last_steps)
+        # The step is not lost: its task still has to end.
+        self._ready.append(step)
+        if step.task is None:
+            self._others += 1
         raise Livelock(
             f"{self._steps_per_instant} steps have run at {self._now:.6f} s and time does not go on; the last ones:\n"
             f"{last}\n{self.report()}"
@@ -327,6 +344,11 @@ class SimLoop(Refusals, LoopNetwork, asyncio.BaseEventLoop):  # type: ignore[mis
     def _asyncgen_finalizer_hook(self, agen: AsyncGenerator[Any, Any]) -> None:
         if not self.is_closed():
             self.call_soon(self.create_task, agen.aclose())
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing is left to run now, and no generator to close."""
+        return not self._ready and not self._generators
 
     async def shutdown_asyncgens(self) -> None:
         """Close generators that were begun and not ended, in the order in which they were begun."""

@@ -1,7 +1,7 @@
-"""The simulated `Mounter`: a Linux mount table over real directories.
+"""The simulated `Mounter`: a Linux mount table over the directories of a disk.
 
-Directories and files of paths are really made and removed on disk, so that any process sees them come and go; what is
-mounted on them exists in the table alone. Symbolic links are followed as the kernel follows them.
+Directories and files of paths are made and removed on the host's disk (on the real one any process sees them come and
+go); what is mounted on them exists in the table alone. Symbolic links are followed as the kernel follows them.
 """
 
 import asyncio
@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from csisim.host import FsStats, MountPoint
-from csisim.sim import disk
 from csisim.sim.backend import Backend, Superblock, os_error
 from csisim.sim.devices import LOCAL_FILE_SYSTEMS, SimDevices
+from csisim.sim.disk import Disk, RealDisk
 from csisim.sim.mount_table import Mount, MountTable
 
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4"})
@@ -34,6 +34,7 @@ class SimMounter:
         devices: the block devices of the same host.
         changed: called after every change of the table.
         latency_s: how long each call takes at least.
+        disk: where the directories and files of paths are.
     """
 
     def __init__(
@@ -44,7 +45,9 @@ class SimMounter:
         *,
         changed: Callable[[], None] = _nothing,
         latency_s: float = 0.0,
+        disk: Disk | None = None,
     ) -> None:
+        self._disk = disk or RealDisk()
         self._table = table
         self.backend = backend
         self._devices = devices
@@ -54,7 +57,7 @@ class SimMounter:
     @contextmanager
     def open(self, path: str) -> Iterator[None]:
         """Keep what is mounted at or above this path busy, as a workload with an open file does."""
-        held = self._table.pin(disk.resolve(path))
+        held = self._table.pin(self._disk.resolve(path))
         try:
             yield
         finally:
@@ -74,8 +77,8 @@ class SimMounter:
             await self._check_device(source, fs_type, flags)
         else:
             raise os_error(errno.ENODEV, f"{target} ({fs_type})")
-        path = disk.resolve(target)
-        if not disk.is_directory(path):
+        path = self._disk.resolve(target)
+        if not self._disk.is_directory(path):
             raise os_error(errno.ENOTDIR, target)
         top = self._top(path)
         if top and (top.point.source, top.point.fs_type) == (source, fs_type):
@@ -86,23 +89,23 @@ class SimMounter:
         """Bind a directory or a device node. ENOTDIR: one is a directory, the other is not."""
         await self._wait()
         flags = _flags(options, target)
-        path = disk.resolve(target)
-        onto_directory = disk.is_directory(path)
+        path = self._disk.resolve(target)
+        onto_directory = self._disk.is_directory(path)
         if self._devices.is_device(source):
             if onto_directory:
                 raise os_error(errno.ENOTDIR, target)
             self._add(MountPoint(path, source, "", flags))
             return
-        origin = disk.resolve(source)
-        if disk.is_directory(origin) != onto_directory:
+        origin = self._disk.resolve(source)
+        if self._disk.is_directory(origin) != onto_directory:
             raise os_error(errno.ENOTDIR, target)
         self._add(self._bound(origin, path, flags))
 
     async def umount(self, target: str) -> None:
         """Take the topmost mount off. EINVAL: none. EBUSY: open files, or mounts below it. ENOENT."""
         await self._wait()
-        path = disk.resolve(target)
-        if not self._table.chain(path) and not disk.exists(path):
+        path = self._disk.resolve(target)
+        if not self._table.chain(path) and not self._disk.exists(path):
             raise os_error(errno.ENOENT, target)
         self._table.take_off(path)
         self._changed()
@@ -110,13 +113,13 @@ class SimMounter:
     async def detach(self, target: str) -> None:
         """Take the topmost mount off lazily, as `umount -l` does: its device stays busy until `settle`. EINVAL."""
         await self._wait()
-        self._table.detach(disk.resolve(target))
+        self._table.detach(self._disk.resolve(target))
         self._changed()
 
     async def mounts(self, path: str) -> tuple[MountPoint, ...]:
         """The stack at exactly this path, oldest first."""
         await self._wait()
-        return tuple(each.point for each in self._table.chain(disk.resolve(path)))
+        return tuple(each.point for each in self._table.chain(self._disk.resolve(path)))
 
     async def mounts_of(self, source: str) -> tuple[MountPoint, ...]:
         """All mounts that show this source."""
@@ -126,34 +129,34 @@ class SimMounter:
     async def make_dir(self, path: str) -> None:
         """Create a directory and its parents. EEXIST: a file. EROFS: below a read-only mount."""
         await self._wait()
-        resolved = disk.resolve(path)
-        if not disk.exists(resolved):
+        resolved = self._disk.resolve(path)
+        if not self._disk.exists(resolved):
             self._check_writable(resolved)
-        disk.make_dir(resolved)
+        self._disk.make_dir(resolved)
 
     async def make_file(self, path: str) -> None:
         """Create an empty file and its parents. EISDIR: a directory. EROFS: below a read-only mount."""
         await self._wait()
-        resolved = disk.resolve(path)
-        if not disk.exists(resolved):
+        resolved = self._disk.resolve(path)
+        if not self._disk.exists(resolved):
             self._check_writable(resolved)
-            disk.make_file(resolved)
-        elif disk.is_directory(resolved):
+            self._disk.make_file(resolved)
+        elif self._disk.is_directory(resolved):
             raise os_error(errno.EISDIR, path)
 
     async def remove_path(self, path: str) -> None:
         """Rmdir or unlink one path, itself not followed where it is a link. EBUSY: a mount point. ENOTEMPTY."""
         await self._wait()
-        resolved = disk.resolve_parent(path)
+        resolved = self._disk.resolve_parent(path)
         if self._table.chain(resolved):
             raise os_error(errno.EBUSY, path)
         self._check_writable(resolved)
-        disk.remove(resolved)
+        self._disk.remove(resolved)
 
     async def exists(self, path: str) -> bool:
         """Whether anything is at this path, device nodes included. OSError other than "not there" is raised."""
         await self._wait()
-        return self._devices.is_device(path) or disk.exists(disk.resolve(path))
+        return self._devices.is_device(path) or self._disk.exists(self._disk.resolve(path))
 
     async def statfs(self, path: str) -> FsStats:
         """Usage of what is mounted here. EINVAL: nothing. ESTALE: the export is gone. EIO: the device is gone."""
@@ -231,7 +234,7 @@ class SimMounter:
         return stack[-1] if stack else None
 
     def _mounted(self, path: str) -> Mount:
-        top = self._top(disk.resolve(path))
+        top = self._top(self._disk.resolve(path))
         if top is None or not top.point.fs_type:
             raise os_error(errno.EINVAL, path)
         return top

@@ -6,23 +6,27 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any
 
-from csisim.sim.steps import Candidate, SimTask, name_of
+from csisim.sim.steps import Candidate, name_of
 
 _PRIMITIVES = (asyncio.Lock, asyncio.Event, asyncio.Condition, asyncio.Semaphore, asyncio.Queue, asyncio.Barrier)
 
 
-def waiting(tasks: Iterable[SimTask[Any]]) -> str:
-    """Each task with its await stack, outermost first, and what the innermost waits on."""
-    return "\n".join(_task(task) for task in sorted(tasks, key=lambda task: task.seq))
+def waiting(tasks: Iterable[asyncio.Task[Any]]) -> str:
+    """Each task with its await stack, outermost first, and what the innermost waits on; tasks of any loop."""
+    return "\n".join(_task(task) for task in sorted(tasks, key=_order))
 
 
 def step_name(step: Candidate) -> str:
     """The task of a step, or the name of the callback; with the lane."""
-    name = step.task.get_name() if step.task is not None else name_of(step._callback)  # type: ignore[union-attr] # noqa: SLF001 - asyncio's own report reads it too
+    name = step.task.get_name() if step.task is not None else name_of(step._callback)  # noqa: SLF001 - asyncio's own report reads it too
     return f"{name} [{step.lane}]" if step.lane else name
 
 
-def _task(task: SimTask[Any]) -> str:
+def _order(task: asyncio.Task[Any]) -> tuple[int, str]:
+    return getattr(task, "seq", 0), task.get_name()
+
+
+def _task(task: asyncio.Task[Any]) -> str:
     frames = _frames(task.get_coro())
     stack = [f"  {PurePath(frame.f_code.co_filename).name}:{line} {frame.f_code.co_qualname}" for frame, line in frames]
     waits = f"  waits for {_awaited(task, [frame for frame, _ in frames])}"
@@ -40,7 +44,7 @@ def _frames(coro: Any) -> list[tuple[types.FrameType, int]]:
     return found
 
 
-def _awaited(task: SimTask[Any], frames: list[types.FrameType]) -> str:
+def _awaited(task: asyncio.Task[Any], frames: list[types.FrameType]) -> str:
     future = getattr(task, "_fut_waiter", None)
     if isinstance(future, asyncio.Task):
         return f"the task {future.get_name()}"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from csisim.sim import closed_world
 from csisim.sim.errors import Deadlock, SimulationError
 from csisim.sim.loop import SimLoop
 from csisim.sim.steps import SimTask
@@ -50,7 +51,11 @@ def simulate(
         strategy: makes what chooses among ready steps.
         options: of `SimLoop`.
     """
-    loop = SimLoop(seed, strategy=strategy, **options)
+    with closed_world.own_garbage():
+        return _simulated(program, SimLoop(seed, strategy=strategy, **options))
+
+
+def _simulated(program: Callable[[], Coroutine[Any, Any, T]], loop: SimLoop) -> Outcome[T]:
     main: SimTask[T] = loop.create_task(program(), name="main")
     error: BaseException | None = None
     try:
@@ -81,7 +86,8 @@ def _hindrance(loop: SimLoop) -> SimulationError | None:
     try:
         if left:
             loop.run_until_complete(asyncio.wait(left))
-        loop.run_until_complete(loop.shutdown_asyncgens())
+        if not loop.has_ended:
+            loop.run_until_complete(loop.shutdown_asyncgens())
     except SimulationError as error:
         if isinstance(error, Deadlock):
             return Deadlock(f"tasks that were cancelled do not end: {error}")

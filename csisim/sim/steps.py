@@ -64,30 +64,66 @@ class SimTask(_Task[T]):
 
 
 class SimFuture(_Future[T]):
-    """A future whose hash is the number of its creation, for the sets of asyncio.wait."""
+    """A future whose hash is the number of its creation, for the sets of asyncio.wait.
+
+    Attributes:
+        seq: as a task's; set by the loop, since a constructor in Python would double what a future costs.
+    """
 
     __slots__ = ("seq",)
 
-    def __init__(self, *, loop: asyncio.AbstractEventLoop, seq: int) -> None:
-        self.seq = seq
-        super().__init__(loop=loop)
+    seq: int
 
     def __hash__(self) -> int:
         return self.seq
 
 
-class Step(asyncio.Handle):
-    """Something that is ready to run.
+class _Handle(asyncio.Handle):
+    """What steps and timers share.
 
     Attributes:
         task: whose step it is; None for any other callback. Only steps of tasks are put in another order: callbacks
             carry the bytes of streams, whose order TCP keeps.
-        lane, subject: see `csisim.sim.lanes`.
+        lane: see `csisim.sim.lanes`.
         stalled: whether it was kept from running once.
         priority: for strategies that give each step one.
     """
 
-    __slots__ = ("lane", "priority", "stalled", "subject", "task")
+    __slots__ = ()
+
+    task: "SimTask[Any] | None"
+    lane: str | None
+    stalled: bool
+    priority: float | None
+
+    def _begin(
+        self,
+        callback: Callable[..., object],
+        args: Sequence[Any],
+        loop: asyncio.AbstractEventLoop,
+        context: Context | None,
+    ) -> Context:
+        """In place of asyncio's constructor, which asks the loop whether it debugs: there is one for each step."""
+        if context is None:
+            context = copy_context()
+        self._context = context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = self._source_traceback = None
+        return context
+
+    @property
+    def subject(self) -> str | None:
+        """See `csisim.sim.lanes`."""
+        return self._context.get(SUBJECT)
+
+
+class Step(_Handle):
+    """Something that is ready to run."""
+
+    __slots__ = ("lane", "priority", "stalled", "task")
 
     def __init__(
         self,
@@ -96,19 +132,16 @@ class Step(asyncio.Handle):
         loop: asyncio.AbstractEventLoop,
         context: Context | None,
     ) -> None:
-        context = copy_context() if context is None else context
-        super().__init__(callback, args, loop, context)
-        self.task = task_of(callback)
-        self.lane = context.get(LANE)
-        self.subject = context.get(SUBJECT)
+        self.lane = self._begin(callback, args, loop, context).get(LANE)
+        self.task = None if type(callback) is MethodType else task_of(callback)
         self.stalled = False
-        self.priority: float | None = None
+        self.priority = None
 
 
-class Timer(asyncio.TimerHandle):
-    """A callback at a time; the same attributes as `Step`."""
+class Timer(_Handle, asyncio.TimerHandle):
+    """A callback at a time."""
 
-    __slots__ = ("lane", "priority", "stalled", "subject", "task")
+    __slots__ = ("lane", "priority", "stalled", "task")
 
     def __init__(
         self,
@@ -118,13 +151,12 @@ class Timer(asyncio.TimerHandle):
         loop: asyncio.AbstractEventLoop,
         context: Context | None,
     ) -> None:
-        context = copy_context() if context is None else context
-        super().__init__(when, callback, args, loop, context)
-        self.task: SimTask[Any] | None = None
-        self.lane = context.get(LANE)
-        self.subject = context.get(SUBJECT)
+        self.lane = self._begin(callback, args, loop, context).get(LANE)
+        self._when = when
+        self._scheduled = True
+        self.task = None
         self.stalled = False
-        self.priority: float | None = None
+        self.priority = None
 
 
 Candidate: TypeAlias = Step | Timer
@@ -132,8 +164,6 @@ Candidate: TypeAlias = Step | Timer
 
 def task_of(callback: Callable[..., object]) -> SimTask[Any] | None:
     """The task that a callback steps or wakes; None for any other callback, also for the other methods of a task."""
-    if type(callback) is MethodType:
-        return None
     owner = getattr(callback, "__self__", None)
     if not isinstance(owner, SimTask) or getattr(callback, "__name__", _WAKE_UP) != _WAKE_UP:
         return None
@@ -142,5 +172,7 @@ def task_of(callback: Callable[..., object]) -> SimTask[Any] | None:
 
 def name_of(callback: Callable[..., object]) -> str:
     """A callback's name, without an address."""
+    if type(callback) is MethodType:
+        return str(callback.__func__.__qualname__)  # asking a method itself takes longer
     inner = getattr(callback, "func", callback)
     return str(getattr(inner, "__qualname__", type(inner).__qualname__))

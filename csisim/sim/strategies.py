@@ -73,7 +73,7 @@ class RandomWalk(Fifo):
 
     def pick(self, number: int, candidates: Sequence[Candidate]) -> int:  # noqa: ARG002 - see Strategy
         """Any."""
-        return self._rng.randrange(len(candidates))
+        return int(self._rng.random() * len(candidates))
 
 
 class Pct(Fifo):
@@ -211,26 +211,39 @@ class Stalls:
 
 
 class Replay:
-    """What a tape says; FIFO where it says nothing."""
+    """What a tape says; FIFO where it says nothing.
 
-    def __init__(self, streams: Streams | None, *, tape: Tape) -> None:
+    Args:
+        streams: of the run.
+        tape: what it does.
+        deviates: called before each step that is not what FIFO would do.
+    """
+
+    def __init__(self, streams: Streams | None, *, tape: Tape, deviates: Callable[[], object] | None = None) -> None:
         self.streams = streams
         self._tape = tape
+        self._deviates = deviates or (lambda: None)
         self.is_fifo = not tape.picks
         self.stalls = bool(tape.stalls)
 
     def pick(self, number: int, candidates: Sequence[Candidate]) -> int:
         """As it was; the newest, where there were more to choose from."""
-        return min(self._tape.picks.get(number, 0), len(candidates) - 1)
+        chosen = self._tape.picks.get(number, 0)
+        if chosen:
+            self._deviates()
+        return min(chosen, len(candidates) - 1)
 
     def stall_s(self, number: int, step: Candidate) -> float:  # noqa: ARG002 - see Strategy
         """As it was."""
-        return self._tape.stalls.get(number, 0.0)
+        delay_s = self._tape.stalls.get(number, 0.0)
+        if delay_s:
+            self._deviates()
+        return delay_s
 
 
-def replay(tape: Tape) -> Choose:
-    """The strategy that does what the tape says."""
-    return lambda streams: Replay(streams, tape=tape)
+def replay(tape: Tape, deviates: Callable[[], object] | None = None) -> Choose:
+    """The strategy that does what the tape says; see `Replay`."""
+    return lambda streams: Replay(streams, tape=tape, deviates=deviates)
 
 
 def pct(depth: int, *, picks: int = _CHANGES_WITHIN) -> Choose:

@@ -3,7 +3,9 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Final, Self
+
+_LONGEST_STALL_S: Final = 3600.0
 
 
 @dataclass(slots=True)
@@ -37,7 +39,7 @@ class Tape:
         """
         try:
             found = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"a tape is one line of JSON: {error}") from error
         if not isinstance(found, Mapping) or found.keys() - {"picks", "stalls"}:
             raise ValueError(f"a tape is an object with picks and stalls, not {text[:80]!r}")
@@ -59,6 +61,6 @@ def _number(found: Any) -> int:
 
 
 def _seconds(found: Any) -> float:
-    if type(found) not in {int, float} or not 0 < found < float("inf"):
-        raise ValueError(f"a stall takes more than 0 seconds, not {found!r}")
+    if type(found) not in {int, float} or not 0 < found <= _LONGEST_STALL_S:
+        raise ValueError(f"a stall takes more than 0 and at most {_LONGEST_STALL_S:g} seconds, not {str(found)[:80]}")
     return float(found)

@@ -3,32 +3,54 @@
 import hashlib
 from typing import Any
 
+import orjson
+
 _FLUSH = 1024
 
 
 class Trace:
     """A running digest.
 
-    Only values whose repr is the same in every process may be noted: numbers, texts, bytes, None, and tuples of them.
+    Only values that are written the same way in every process may be noted: numbers of up to 64 bits, texts, bytes,
+    None, and tuples of them.
+
+    Attributes:
+        noted: what is not in the digest yet. To append to it is as good as `note`, as long as somebody calls that now
+            and then: the loop does, whenever time goes on.
     """
 
     def __init__(self) -> None:
         self._hash = hashlib.blake2b(digest_size=16)
-        self._noted: list[Any] = []
+        self._bytes = hashlib.blake2b(digest_size=16)
+        self.noted: list[Any] = []
 
     def note(self, what: Any) -> None:
         """Add something that happened."""
-        noted = self._noted
+        noted = self.noted
         noted.append(what)
         if len(noted) >= _FLUSH:
             self._flush()
 
+    def note_bytes(self, where: str, data: bytes) -> None:
+        """Add bytes that passed somewhere: as `note`, and cheap for long ones."""
+        self._bytes.update(data)
+        self.note((where, len(data)))
+
     def hexdigest(self) -> str:
         """The digest of everything noted so far."""
         self._flush()
-        return self._hash.hexdigest()
+        both = self._hash.copy()
+        both.update(self._bytes.digest())
+        return both.hexdigest()
 
     def _flush(self) -> None:
-        # One after the other, so that the digest does not depend on when it was asked for.
-        self._hash.update("".join([f"{what!r};" for what in self._noted]).encode())
-        self._noted.clear()
+        # One after the other and without the list's brackets, so that it does not matter when the digest is asked for.
+        if self.noted:
+            self._hash.update(orjson.dumps(self.noted, default=_as_text)[1:-1] + b",")
+            self.noted.clear()
+
+
+def _as_text(what: Any) -> dict[str, str]:
+    if isinstance(what, bytes):
+        return {"bytes": what.hex()}
+    raise TypeError(f"{type(what).__name__} cannot be noted: its text may differ between processes")

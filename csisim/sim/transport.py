@@ -91,6 +91,7 @@ class SimTransport(asyncio.Transport):
         self._closing = False
         self._eof_written = False
         self._eof_seen = False
+        self._says_fin = True  # when its socket is closed
         self._broken: OSError | None = None  # what the next write will be told
         self._lost = False  # its end is told, or will be at once
         self.gone = False  # its socket is closed, or its host is dead
@@ -241,7 +242,7 @@ class SimTransport(asyncio.Transport):
         self._closing = True
         self._kernel.resets_on_close = False
         self._up.discard()
-        self._eof_written = True
+        self._says_fin = False
         self._lose(error)
 
     def vanish(self) -> None:
@@ -272,7 +273,7 @@ class SimTransport(asyncio.Transport):
             # Unread bytes turn the end into a reset, as in any kernel.
             if self._kernel.resets_on_close or (self._down.unread_bytes and error is None):
                 self._up.put(Mark.RST)
-            elif not self._eof_written:
+            elif self._says_fin and not self._eof_written:
                 self._up.put(Mark.FIN)
             self._down.pump()
 

@@ -2,9 +2,9 @@
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, as_completed
+from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from csisim.sweep import work
 from csisim.sweep.cases import Case, cases_at, plan, sites_of
@@ -59,19 +59,6 @@ class Sweep:
     def fired(self) -> int:
         """In how many cases the fault happened."""
         return sum(each.fired for each in self.outcomes)
-
-
-class Inline(Executor):
-    """Runs everything at once, in this process."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run it now."""
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - it is for whoever asks for the result
-            future.set_exception(error)
-        return future
 
 
 def sweep(order: Order, executor: Executor, progress: Progress) -> Sweep:

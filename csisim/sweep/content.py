@@ -2,42 +2,12 @@
 
 import base64
 import hashlib
-from typing import Any, Protocol
 
+from csisim.cluster.nas_inside import NasInside
 from csisim.co.plans import VolumePlan
 
 _CHUNK_BYTES = 4096
 _FIRST_OFFSET = 1 << 20
-
-
-class Inside(Protocol):
-    """A NAS, called from inside of its process."""
-
-    async def call(self, name: str, *params: Any) -> Any:
-        """Call a method."""
-
-
-class Refused(Exception):
-    """The NAS said no to what was asked from inside: what should be there is not."""
-
-
-class NasInside:
-    """Calls of the NAS that pass no fault site and need no connection; `nas` gives the one that lives now."""
-
-    def __init__(self, nas: Any) -> None:
-        self._nas = nas
-
-    async def query(self, method: str, *params: Any) -> Any:
-        """Call a method.
-
-        Raises:
-            Refused: the NAS's own error; its package is not known here.
-        """
-        nas: Inside = self._nas()
-        try:
-            return await nas.call(method, *params)
-        except Exception as error:
-            raise Refused(f"{method}: {error}") from error
 
 
 class Content:

@@ -4,11 +4,11 @@ import asyncio
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 
+from csisim.cluster.nas_inside import Refused
 from csisim.co.callers import GaveUp
 from csisim.co.kubelet import CheckFailed
 from csisim.faults.grammar import parse_rule
 from csisim.sweep.cases import Case
-from csisim.sweep.content import Refused
 from csisim.sweep.judge import Outcome, end_state, wrong_codes
 from csisim.sweep.steps import Steps
 from csisim.sweep.stories import STORIES, first_plan

@@ -102,7 +102,7 @@ class Steps:
         ids = {self.volumes[plan.name].volume_id: plan.name for plan in plans}
         request = csi.CreateVolumeGroupSnapshotRequest(name=name, source_volume_ids=list(ids))
         method = self._main.group_controller.CreateVolumeGroupSnapshot
-        group = (await self._call(SNAPSHOTTER, method, request, name)).group_snapshot
+        group: csi.VolumeGroupSnapshot = (await self._call(SNAPSHOTTER, method, request, name)).group_snapshot
         if sorted(each.source_volume_id for each in group.snapshots) != sorted(ids):
             raise CheckFailed(f"{name}: has other members than its volumes")
         for each in group.snapshots:

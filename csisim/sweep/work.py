@@ -1,10 +1,7 @@
 """What a worker process does: functions over plain data, each with an event loop of its own."""
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
-
-import structlog
 
 from csisim.sweep.cases import Case
 from csisim.sweep.judge import Outcome
@@ -14,12 +11,6 @@ from csisim.sweep.world import World
 
 Passes = dict[str, dict[str, int]]
 """How often each site was passed, by story."""
-
-
-def silence() -> None:
-    """Keep the driver's log to itself: it tells of one injected fault after the other."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    logging.disable(logging.CRITICAL)
 
 
 def record_stories(protocol: str, seed: int) -> Passes:

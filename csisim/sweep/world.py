@@ -3,19 +3,22 @@
 import random
 import tempfile
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from csisim.cluster import Cluster, ClusterSettings, EmbeddedNas
 from csisim.cluster.inventory import host_leftovers, nas_leftovers
-from csisim.co.callers import Caller, Calls, Patience
+from csisim.cluster.nas_inside import NasInside
+from csisim.cluster.parts import Parts
+from csisim.cluster.settings import impatient
+from csisim.co.callers import Caller, Calls, Patience, dial
 from csisim.co.kubelet import Kubelet
 from csisim.driver.device_wait import poll
 from csisim.faults.plane import FaultPlane
 from csisim.faults.settings import FaultSettings
 from csisim.started import Started
-from csisim.sweep.content import Content, NasInside
+from csisim.sweep.content import Content
 from csisim.sweep.watch import Watch
 from csisim.truenas.settings import NasSettings
 
@@ -41,17 +44,7 @@ class Pace:
 
     def tune(self, settings: NasSettings) -> NasSettings:
         """The NAS client's patience."""
-        return replace(
-            settings,
-            overdue_s=self.overdue_s,
-            landing_s=self.landing_s,
-            backoff_s=0.02,
-            backoff_max_s=0.1,
-            backoff_refused_s=0.05,
-            stable_s=0.5,
-            job_poll_s=0.1,
-            close_timeout_s=0.2,
-        )
+        return impatient(settings, overdue_s=self.overdue_s, landing_s=self.landing_s)
 
     def patience(self, *, loses_answers: bool) -> Patience:
         """The callers'."""
@@ -83,8 +76,11 @@ class World(Started):
         self._rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
         settings = ClusterSettings(node_ids=(NODE,), nas=EmbeddedNas(tune=self.pace.tune), grace_period_s=0.5)
         self.cluster = Cluster(
-            settings, rng=random.Random(seed), wrap_host=self.watch, faults=FaultSettings(seed=seed, history_limit=0)  # noqa: S311
-        )  # fmt: skip
+            settings,
+            rng=random.Random(seed),  # noqa: S311
+            faults=FaultSettings(seed=seed, history_limit=0),
+            parts=Parts(host=lambda node_id, host, _: self.watch(node_id, host)),
+        )
         self._nas = NasInside(lambda: self.cluster.nas)
         self.content = Content(self._nas, settings.driver.root_dataset)
         self.caller: Caller
@@ -95,7 +91,7 @@ class World(Started):
         await stack.enter_async_context(self.cluster)
         self.watch.hosts = self.cluster.hosts
         patience = self.pace.patience(loses_answers=False)
-        self.caller = Caller(self.cluster.endpoint.target, self.calls, self._rng, patience)
+        self.caller = Caller(dial(self.cluster.endpoint.target, patience), self.calls, self._rng, patience)
         stack.push_async_callback(self.caller.close)
         self.kubelet = Kubelet(NODE, self.caller, self._directory)
         for name in ("plugins", "pods"):

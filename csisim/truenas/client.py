@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from errno import E2BIG
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import structlog
 from websockets.asyncio.client import connect as websocket_connect
@@ -58,22 +58,31 @@ class NasClient:
         settings: of the client.
         rng: for the jitter of all delays.
         connect: as `websockets.asyncio.client.connect`; bind its `ssl` for a NAS whose certificate has a private CA.
+        ids: numbers of the requests; its own by default.
 
     Attributes:
         tasks: calls in flight, given-up ones included; may be read from any thread.
         frames: what came in that fits no call; may be read from any thread.
     """
 
+    tasks_kind: ClassVar[type[TaskMap]] = TaskMap
+    session_kind: ClassVar[type[Session]] = Session
+
     def __init__(
-        self, settings: NasSettings, *, rng: random.Random, connect: Callable[..., Any] = websocket_connect
+        self,
+        settings: NasSettings,
+        *,
+        rng: random.Random,
+        connect: Callable[..., Any] = websocket_connect,
+        ids: jsonrpc.RequestIds | None = None,
     ) -> None:
-        self.tasks = TaskMap()
+        self.tasks = self.tasks_kind()
         self.frames = FrameCounts()
         self._settings = settings
-        self._ids = jsonrpc.RequestIds()
+        self._ids = ids or jsonrpc.RequestIds()
         self._jobs = JobBook()
         self._slots = asyncio.Semaphore(settings.in_flight)
-        self._session = Session(
+        self._session = self.session_kind(
             settings,
             rng=rng,
             connect=connect,

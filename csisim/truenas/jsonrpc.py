@@ -82,12 +82,12 @@ Message: TypeAlias = Reply | ErrorReply | Notification | Malformed
 
 
 class RequestIds:
-    """Counts up from 1 and never goes back, so that a late reply cannot meet another call."""
+    """Counts up from `first` and never goes back, so that a late reply cannot meet another call."""
 
     __slots__ = ("_next",)
 
-    def __init__(self) -> None:
-        self._next = count(1)
+    def __init__(self, first: int = 1) -> None:
+        self._next = count(first)
 
     def take(self) -> int:
         """An id that was not used before."""

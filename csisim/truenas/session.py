@@ -5,7 +5,7 @@ import logging
 import os
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_never
@@ -81,6 +81,8 @@ class Session:
         on_login: called after each login, before any call: subscriptions and job numbers are those of a new session.
         on_lost: called when a connection has ended.
     """
+
+    connection_kind: ClassVar[type[Connection]] = Connection
 
     def __init__(
         self,
@@ -236,7 +238,7 @@ class Session:
             )
         except (OSError, UnicodeError, WebSocketException) as error:
             raise self._ended(_describe(error)) from None
-        self._connection = Connection(
+        self._connection = self.connection_kind(
             socket,
             settings,
             self._tasks,

@@ -28,7 +28,7 @@ _DATASET_EXTRA = {"flat": True, "retrieve_children": False, "properties": _NATIV
 _EXISTS_WORDS = ("already exists", "must be unique", "already exports")
 _MISSING_WORDS = ("does not exist", "not found", "no such", "specify a pool which exists")
 _PAGE = 500
-_SPACE_WORDS = ("out of space", "80%", "80 %", "no space", "insufficient space", "exceeds available")
+_SPACE_WORDS = ("out of space", "80%", "80 %", "no space", "insufficient space", "exceeds available", "quota exceeded")
 
 
 @dataclass(frozen=True, slots=True)

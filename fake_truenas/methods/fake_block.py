@@ -3,17 +3,20 @@
 A real NAS is read and written by initiators over their own connections. These methods stand for them, so that a node
 without a kernel can store bytes in a zvol, a snapshot can be compared with another, and a session can keep a zvol busy:
 
-    fake.block.write      (zvol, offset, data_base64)                -> null
-    fake.block.read       (zvol or snapshot, offset, length)         -> base64; what was never written is zeros
-    fake.block.unmap      (zvol, offset, length)                     -> null
-    fake.block.allocated  (zvol or snapshot, offset, limit)          -> {volblocksize, volsize, runs, next_offset}
-    fake.block.changed    (base snapshot, zvol or snapshot, offset, limit) -> the same; base null: all that is allocated
+    fake.block.write      (dataset, offset, data_base64)             -> null
+    fake.block.read       (dataset or snapshot, offset, length)      -> base64; what was never written is zeros
+    fake.block.unmap      (dataset, offset, length)                  -> null
+    fake.block.allocated  (dataset or snapshot, offset, limit)       -> {volblocksize, volsize, runs, next_offset}
+    fake.block.changed    (base snapshot, dataset or snapshot, offset, limit) -> the same; base null: all allocated
     fake.block.connect    ({protocol, name, initiator, address})     -> session id
     fake.block.disconnect (session id)                               -> true; false if it was gone
 
+A dataset here is a zvol, or a file system: that has no files in this fake, but 1 TiB of bytes in blocks of 4 KiB which
+take space, and which snapshots, clones, rollbacks and replication carry; a client of its share keeps files there.
+
 `runs` are [offset, length] in bytes, in ascending order, at most `limit` of them; the next page starts at
-`next_offset`, null at the end. A missing zvol or snapshot, and bad numbers, are refused as validation errors; a full
-pool or quota with ENOSPC, a write to a snapshot or a read-only zvol with EROFS.
+`next_offset`, null at the end. A missing dataset or snapshot, and bad numbers, are refused as validation errors; a full
+pool or quota with ENOSPC, a write to a snapshot or a read-only dataset with EROFS.
 """
 
 import base64
@@ -41,6 +44,8 @@ _ENOSPC, _EROFS, _EACCES, _ENOENT, _ECONNREFUSED = 28, 30, 13, 2, 111
 _DAEMONS = {block_sessions.ISCSI: "iscsitarget", block_sessions.NVMET: "nvmet"}
 MAX_READ_BYTES = 1 << 20
 MAX_RUNS = 10_000
+FILE_BLOCK_BYTES = 4096
+FILE_SPACE_BYTES = 1 << 40
 
 
 class _Hooks(DatasetHooks):
@@ -68,10 +73,10 @@ class _Hooks(DatasetHooks):
     def received(self, ctx: Ctx, dataset_pk: int, snapshot_pk: int, base_pk: int | None) -> None:
         """Write what the snapshot has, or only what changed since the base."""
         row = space.by_pk(ctx.db, dataset_pk)
-        if row["type"] != "VOLUME":
-            return
         source = _snapshot_view(ctx, snapshot_pk)
-        target = View(_layers(ctx, dataset_pk, ALIVE), row["volblocksize"], row["volsize"])
+        target = View(_layers(ctx, dataset_pk, ALIVE), *_shape(row))
+        if not any(block_data.has_blocks(ctx.db, layer.dataset) for layer in (*source.layers, *target.layers)):
+            return
         now = _begin(ctx, row)
         whole = Runs([[0, source.volsize_bytes]], None)
         offset: int | None = 0
@@ -104,25 +109,25 @@ _VOLUME = Str(min_length=1, max_length=512)
 _OFFSET = Int(0)
 
 
-@block.method("write", Field("zvol", _VOLUME), Field("offset", _OFFSET), Field("data", Str(max_length=None)))
-def write(ctx: Ctx, zvol: str, offset: int, data: str) -> None:
+@block.method("write", Field("dataset", _VOLUME), Field("offset", _OFFSET), Field("data", Str(max_length=None)))
+def write(ctx: Ctx, dataset: str, offset: int, data: str) -> None:
     """Put bytes at an offset."""
     try:
         content = base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError):
         raise invalid("data", "Not valid base64") from None
-    row, view = _writable(ctx, zvol)
+    row, view = _writable(ctx, dataset)
     if content:
-        _check_range(view, zvol, offset, len(content))
+        _check_range(view, dataset, offset, len(content))
         _account(ctx, row, block_data.write(ctx.db, view, _begin(ctx, row), offset, content))
 
 
-@block.method("unmap", Field("zvol", _VOLUME), Field("offset", _OFFSET), Field("length", _OFFSET))
-def unmap(ctx: Ctx, zvol: str, offset: int, length: int) -> None:
+@block.method("unmap", Field("dataset", _VOLUME), Field("offset", _OFFSET), Field("length", _OFFSET))
+def unmap(ctx: Ctx, dataset: str, offset: int, length: int) -> None:
     """Make a range read as zeros and free the blocks that lie wholly in it."""
-    row, view = _writable(ctx, zvol)
+    row, view = _writable(ctx, dataset)
     if length:
-        _check_range(view, zvol, offset, length)
+        _check_range(view, dataset, offset, length)
         _account(ctx, row, block_data.unmap(ctx.db, view, _begin(ctx, row), offset, length))
 
 
@@ -238,32 +243,32 @@ def _page(view: View, runs: Runs) -> dict[str, Any]:
     }
 
 
-def _zvol(ctx: Ctx, name: str) -> Row:
+def _dataset(ctx: Ctx, name: str) -> Row:
     row = space.find(ctx.db, name)
     if row is None:
         raise does_not_exist("PoolDataset", name)
-    if row["type"] != "VOLUME":
-        raise invalid("zvol", f"{name} is not a volume")
     return row
+
+
+def _shape(row: Row) -> tuple[int, int]:
+    """Sizes of a block and of the whole, in bytes; of a dataset or a snapshot."""
+    return (row["volblocksize"], row["volsize"]) if row["volblocksize"] else (FILE_BLOCK_BYTES, FILE_SPACE_BYTES)
 
 
 def _view(ctx: Ctx, name: str) -> View:
     if "@" not in name:
-        row = _zvol(ctx, name)
-        return View(_layers(ctx, row["pk"], ALIVE), row["volblocksize"], row["volsize"])
+        row = _dataset(ctx, name)
+        return View(_layers(ctx, row["pk"], ALIVE), *_shape(row))
     snapshot = ctx.db.one("select * from snapshot where name = ?", (name,))
     if snapshot is None:
         raise does_not_exist("PoolSnapshot", name)
-    if not snapshot["volblocksize"]:
-        raise invalid("volume", f"{name} is not a snapshot of a volume")
-    layers = _layers(ctx, snapshot["dataset"], snapshot["createtxg"])
-    return View(layers, snapshot["volblocksize"], snapshot["volsize"])
+    return View(_layers(ctx, snapshot["dataset"], snapshot["createtxg"]), *_shape(snapshot))
 
 
 def _snapshot_view(ctx: Ctx, pk: int) -> View:
     row = ctx.db.one("select * from snapshot where pk = ?", (pk,))
     assert row is not None  # noqa: S101 - the caller has just found it
-    return View(_layers(ctx, row["dataset"], row["createtxg"]), row["volblocksize"], row["volsize"])
+    return View(_layers(ctx, row["dataset"], row["createtxg"]), *_shape(row))
 
 
 def _copied(ctx: Ctx, source: View, target: View, now: Now, start: int, end: int) -> Iterator[Space]:
@@ -294,7 +299,7 @@ def _layers(ctx: Ctx, dataset_pk: int, txg: int) -> tuple[Layer, ...]:
 def _writable(ctx: Ctx, name: str) -> tuple[Row, View]:
     if "@" in name:
         raise CallError(f"{name} is a snapshot: it cannot be written", _EROFS)
-    row = _zvol(ctx, name)
+    row = _dataset(ctx, name)
     if space.is_readonly(ctx.db, row):
         raise CallError(f"{name} cannot be written: its property readonly is on", _EROFS)
     return row, _view(ctx, name)
@@ -336,13 +341,13 @@ def _account(ctx: Ctx, row: Row, used: Space) -> None:
 
 
 def _recount(ctx: Ctx, dataset_pk: int, leaving: int | None = None) -> None:
-    """Set a zvol's byte counters to what its blocks say; who shares what has changed.
+    """Set a dataset's byte counters to what its blocks say; who shares what has changed.
 
     A snapshot that is `leaving` is not counted any more, but what it was charged with stays: removing it takes that
     off.
     """
     row = space.by_pk(ctx.db, dataset_pk)
-    size = row["volblocksize"]
+    size, _ = _shape(row)
     snapshots = ctx.db.rows(
         "select pk, createtxg, uniq from snapshot where dataset = ? order by createtxg", (dataset_pk,)
     )

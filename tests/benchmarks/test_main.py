@@ -12,4 +12,7 @@ def test_an_unknown_part_is_a_usage_error_that_names_the_parts(
     with pytest.raises(SystemExit) as caught:
         main()
     assert caught.value.code == 2
-    assert "nonsense is not one of pairs, create, list, nas-calls, nas-size, proxy, faults" in capsys.readouterr().err
+    assert (
+        "nonsense is not one of pairs, create, list, nas-calls, nas-size, proxy, faults, checker, simulation"
+        in capsys.readouterr().err
+    )

@@ -2,18 +2,15 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
 from csisim import __version__
-
-
-def run(*args):
-    command = [sys.executable, "-m", "csisim.cli.main", *args]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+from csisim.cli.main import app
 
 
 @pytest.mark.parametrize("args", [["--version"], ["serve", "--version"]])
 def test_the_version_is_told(args):
-    assert run(*args).stdout == f"csisim {__version__}\n"
+    assert CliRunner().invoke(app, args).stdout == f"csisim {__version__}\n"
 
 
 def test_help_lists_the_commands_and_loads_nothing_heavy():
@@ -28,14 +25,15 @@ def test_help_lists_the_commands_and_loads_nothing_heavy():
 
 
 def test_an_unknown_command_is_a_usage_error():
-    found = run("make-coffee")
+    command = [sys.executable, "-m", "csisim.cli.main", "make-coffee"]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
 
     assert found.returncode == 2
     assert "make-coffee" in found.stderr
 
 
 def test_help_of_serve_shows_every_flag_with_its_other_spelling():
-    text = run("serve", "--help").stdout
+    text = CliRunner().invoke(app, ["serve", "--help"]).stdout
 
     for flag in (
         "--endpoint",

@@ -41,7 +41,7 @@ def asked(monkeypatch):
         return Sweep(order, {}, ())
 
     monkeypatch.setattr(campaign, "sweep", sweep)
-    monkeypatch.setattr("csisim.sweep.work.silence", lambda: None)
+    monkeypatch.setattr("csisim.logs.silence", lambda: None)
     return orders
 
 
@@ -87,7 +87,7 @@ def test_what_cannot_be_run_is_exit_status_two(monkeypatch):
         raise RuntimeError("nfs mount goes wrong without a fault: x")
 
     monkeypatch.setattr(campaign, "sweep", sweep)
-    monkeypatch.setattr("csisim.sweep.work.silence", lambda: None)
+    monkeypatch.setattr("csisim.logs.silence", lambda: None)
 
     result = run()
 
@@ -96,7 +96,7 @@ def test_what_cannot_be_run_is_exit_status_two(monkeypatch):
 
 
 def test_a_violation_is_exit_status_one_with_the_command_that_repeats_it(monkeypatch):
-    monkeypatch.setattr("csisim.sweep.work.silence", lambda: None)
+    monkeypatch.setattr("csisim.logs.silence", lambda: None)
     case = "mount rpc.CreateVolume.after: #1 error(INTERNAL)"
 
     result = run("--protocol", "nfs", "--case", case, "--seed", "3")

@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from csisim.cluster import Cluster, ClusterError, ClusterSettings, EmbeddedNas, Mode, parse_endpoint
+from csisim.cluster.parts import Parts
 from csisim.driver.config import DriverConfig
 from csisim.pb import csi_pb2 as csi
 from csisim.pb import csi_pb2_grpc
@@ -206,13 +207,13 @@ async def test_a_broken_mount_table_stops_the_start_with_its_path(temporary, tmp
 async def test_observers_hear_of_every_call_and_wrapped_hosts_are_used(temporary):
     calls, wrapped = [], []
 
-    def wrap(node_id, host):
+    def wrap(node_id, host, _machine):
         wrapped.append(node_id)
         return host
 
     settings = ClusterSettings(node_ids=("a", "b"), grace_period_s=1.0)
     async with (
-        Cluster(settings, rng=random.Random(1), observers=[calls.append], wrap_host=wrap) as running,
+        Cluster(settings, rng=random.Random(1), observers=[calls.append], parts=Parts(host=wrap)) as running,
         Client(running.node_endpoints["b"]) as client,
     ):
         await client.node.NodeGetInfo(csi.NodeGetInfoRequest())

@@ -7,7 +7,9 @@ import random
 import pytest
 
 from csisim.cluster.nas_backend import NasBackend
-from csisim.sim.backend import Superblock
+from csisim.sim.backend import Area, Superblock
+from csisim.sim.disk import MemoryDisk
+from csisim.sim.host import SimHost
 from csisim.truenas.client import NasClient
 from csisim.truenas.settings import NasSettings
 from fake_truenas import Nas, NasConfig
@@ -45,10 +47,16 @@ async def zvol(nas):
 
 @pytest.fixture
 async def target(nas, zvol):
-    extent = await nas.call("iscsi.extent.create", {"name": "pvc-1", "type": "DISK", "disk": f"zvol/{zvol}"})
+    return await offer(nas)
+
+
+async def offer(nas):
+    """Have the zvol behind a target."""
+    extent = await nas.call("iscsi.extent.create", {"name": "pvc-1", "type": "DISK", "disk": f"zvol/{ZVOL}"})
     portal = (await nas.call("iscsi.portal.query", [], {}))[0]
     group = {"portal": portal["id"], "initiator": None, "authmethod": "NONE", "auth": None}
-    target = await nas.call("iscsi.target.create", {"name": "pvc-1", "groups": [group]})
+    found = await nas.call("iscsi.target.query", [["name", "=", "pvc-1"]], {})
+    target = found[0] if found else await nas.call("iscsi.target.create", {"name": "pvc-1", "groups": [group]})
     await nas.call("iscsi.targetextent.create", {"target": target["id"], "extent": extent["id"], "lunid": 0})
     return target
 
@@ -204,3 +212,109 @@ async def test_a_target_with_chap_wants_the_right_credentials(nas, backend, targ
     assert await fails(backend.login("iscsi", ISCSI)) == "EACCES"
     assert await fails(backend.login("iscsi", ISCSI | given | {"node.session.auth.password": "wrong"})) == "EACCES"
     assert (await backend.login("iscsi", ISCSI | given)).size_bytes == GIB
+
+
+SHARED = "127.0.0.1:/mnt/tank/csi/pvc-1"
+
+
+async def nfs_pod(nas, backend):
+    """A machine that has a share mounted on /v."""
+    await nas.call("pool.dataset.create", {"name": ZVOL})
+    await nas.call("sharing.nfs.create", {"path": f"/mnt/{ZVOL}"})
+    host = SimHost(backend, disk=MemoryDisk())
+    host.disk.make_dir("/v")
+    await host.mounter.mount(SHARED, "/v", "nfs", ())
+    return host
+
+
+async def iscsi_pod(nas, backend):
+    """A machine that has an ext4 on a device mounted on /v."""
+    await nas.call("pool.dataset.create", {"name": ZVOL, "type": "VOLUME", "volsize": GIB, "sparse": True})
+    await offer(nas)
+    host = SimHost(backend, disk=MemoryDisk())
+    host.disk.make_dir("/v")
+    device = await host.devices.connect("iscsi", ISCSI)
+    await host.devices.make_fs(device, "ext4")
+    await host.mounter.mount(device, "/v", "ext4", ())
+    return host
+
+
+PODS = pytest.mark.parametrize("make", [nfs_pod, iscsi_pod])
+
+
+@PODS
+async def test_files_are_carried_by_snapshots_rollbacks_and_clones(nas, backend, make):
+    host = await make(nas, backend)
+    await host.content.write("/v", "data", b"old")
+    await nas.call("pool.snapshot.create", {"dataset": ZVOL, "name": "s"})
+    await host.content.write("/v", "data", b"new")
+    await host.content.write("/v", "more", b"x")
+    assert await host.content.names("/v") == ["data", "more"]
+    await nas.call("pool.snapshot.clone", {"snapshot": f"{ZVOL}@s", "dataset_dst": "tank/csi/pvc-2"})
+    await nas.call("pool.dataset.promote", "tank/csi/pvc-2")
+    assert await host.content.read("/v", "data") == b"new"
+    found = await backend._data.read("tank/csi/pvc-2", 0, 1 << 20)
+    assert b"old" in found
+    assert b"new" not in found
+    await nas.call("pool.snapshot.create", {"dataset": ZVOL, "name": "t"})
+    await host.content.remove("/v", "data")
+    await nas.call("pool.snapshot.rollback", f"{ZVOL}@t")
+    assert await host.content.names("/v") == ["data", "more"]
+
+
+@PODS
+async def test_files_go_with_the_volume_and_a_new_one_of_its_name_has_none(nas, backend, make):
+    host = await make(nas, backend)
+    await host.content.write("/v", "data", b"x")
+    await nas.call("pool.dataset.delete", ZVOL, {})
+    for call in (host.content.read("/v", "data"), host.content.write("/v", "data", b"x")):
+        assert await fails(call) == ("ESTALE" if make is nfs_pod else "EIO")
+    host = await make(nas, backend)
+    assert await host.content.names("/v") == []
+
+
+@PODS
+async def test_a_volume_that_is_no_longer_offered_cannot_be_read(nas, backend, make):
+    host = await make(nas, backend)
+    await host.content.write("/v", "data", b"x")
+    namespace = "sharing.nfs" if make is nfs_pod else "iscsi.extent"
+    row = (await nas.call(f"{namespace}.query", [], {}))[0]
+    await nas.call(f"{namespace}.delete", row["id"], *([] if make is nfs_pod else [False, True]))
+    assert await fails(host.content.read("/v", "data")) == ("ESTALE" if make is nfs_pod else "EIO")
+
+
+@PODS
+async def test_the_servers_refusals_are_seen_as_a_kernel_shows_them(nas, backend, make):
+    host = await make(nas, backend)
+    await nas.call("pool.dataset.update", ZVOL, {"readonly": "ON"})
+    assert await fails(host.content.write("/v", "data", b"x")) == "EROFS"
+    await nas.call("pool.dataset.update", ZVOL, {"readonly": "OFF"})
+    for server in nas.servers:
+        await server.close()
+    assert await fails(host.content.write("/v", "data", b"x")) == "ETIMEDOUT"
+
+
+async def test_a_full_pool_is_told_to_who_writes(nas, backend):
+    host = await nfs_pod(nas, backend)
+    await nas.call("pool.dataset.update", "tank/csi", {"quota": GIB})
+    free = (await nas.call("pool.dataset.get_instance", "tank/csi"))["available"]["parsed"]
+    await nas.call("pool.dataset.create", {"name": "tank/csi/rest", "refreservation": free - 4096})
+    await host.content.write("/v", "data", b"x")
+    assert await fails(host.content.write("/v", "more", b"x")) == "ENOSPC"
+    assert await host.content.names("/v") == ["data"]
+
+
+async def test_nothing_is_read_or_written_beyond_the_end_of_a_device(backend, target):
+    area = Area("device", (await backend.login("iscsi", ISCSI)).identity)
+    for length in (8, 1 << 20):
+        assert await backend.read(area, GIB - length, length) == bytes(length)
+        assert await fails(backend.read(area, GIB - length + 1, length)) == "EIO"
+        assert await fails(backend.write(area, GIB - length + 1, b"x" * length)) == "EIO"
+
+
+async def test_mkfs_frees_what_was_on_the_device(nas, backend, target):
+    device = await backend.login("iscsi", ISCSI)
+    await backend.write(Area("device", device.identity), 1 << 20, b"x")
+    await backend.discard(device.identity, device.size_bytes)
+    assert await backend.read(Area("device", device.identity), 1 << 20, 1) == b"\0"
+    assert (await nas.call("fake.block.allocated", ZVOL))["runs"] == []

@@ -1,15 +1,30 @@
 """Callers against a real gRPC server that fails as it is told."""
 
 import asyncio
+import contextlib
 import random
 
 import grpc
 import pytest
 from grpc import StatusCode
 
-from csisim.co.callers import ATTACHER, KUBELET, PROVISIONER, Caller, Calls, GaveUp, Patience, Role, _options
+from csisim.co.callers import (
+    ATTACHER,
+    KUBELET,
+    PROVISIONER,
+    Caller,
+    CallFailed,
+    Calls,
+    GaveUp,
+    Patience,
+    Role,
+    _options,
+    dial,
+)
+from csisim.events import History
 from csisim.pb import csi_pb2 as csi
 from csisim.pb import csi_pb2_grpc
+from csisim.secrets import stripped
 
 PROBE = csi.ProbeRequest()
 
@@ -49,9 +64,25 @@ async def driver(tmp_path):
 
 @pytest.fixture
 async def caller(driver):
-    caller = Caller(driver.target, Calls(), random.Random(1))
+    caller = Caller(dial(driver.target), Calls(), random.Random(1))
     yield caller
     await caller.close()
+
+
+@pytest.fixture
+async def history_of(driver):
+    made = []
+
+    def make(**options):
+        history = History(asyncio.get_running_loop().time)
+        history.describe = stripped
+        patience = Patience(backoff_s=0.0)
+        made.append(Caller(dial(driver.target), Calls(), random.Random(1), patience, history=history, **options))
+        return made[-1], history
+
+    yield make
+    for caller in made:
+        await caller.close()
 
 
 def codes(caller):
@@ -107,7 +138,7 @@ async def test_a_stream_that_breaks_is_begun_anew(driver, caller):
 
 
 async def test_a_server_that_is_away_is_unavailable(tmp_path):
-    caller = Caller(f"unix://{tmp_path}/nobody.sock", Calls(), random.Random(1))
+    caller = Caller(dial(f"unix://{tmp_path}/nobody.sock"), Calls(), random.Random(1))
     role = Role("impatient", 5.0, frozenset(), attempts=1)
 
     with pytest.raises(GaveUp, match="UNAVAILABLE"):
@@ -124,7 +155,7 @@ async def test_a_caller_in_a_hurry_gives_each_attempt_its_own_time(driver):
             await asyncio.sleep(60)
 
     driver._maybe_fail = hang
-    caller = Caller(driver.target, Calls(), random.Random(1), Patience(timeout_s=0.05, backoff_s=0.0))
+    caller = Caller(dial(driver.target), Calls(), random.Random(1), Patience(timeout_s=0.05, backoff_s=0.0))
 
     await caller.call(KUBELET, caller.identity.Probe, PROBE, "x")
 
@@ -143,3 +174,63 @@ async def test_who_gave_up_tells_the_last_attempt(driver, caller):
     with pytest.raises(GaveUp) as caught:
         await caller.call(PROVISIONER, caller.identity.Probe, PROBE, "x")
     assert (caught.value.attempt.code, caught.value.attempt.message) == (StatusCode.INTERNAL, "as told")
+
+
+async def test_every_attempt_is_an_invoke_and_an_end_in_the_history(driver, history_of):
+    caller, history = history_of(name="client-1")
+    driver.codes = [StatusCode.UNAVAILABLE, StatusCode.FAILED_PRECONDITION]
+
+    await caller.call(KUBELET, caller.identity.Probe, PROBE, "x")
+
+    seen = [event.to_json() for event in history.since()]
+    assert [(each["type"], each["kind"], each["f"], each["process"]) for each in seen] == [
+        (type_, "call", "Probe", "client-1") for type_ in ("invoke", "info", "invoke", "fail", "invoke", "ok")
+    ]
+    assert [each["call"] for each in seen] == ["c1", "c1", "c2", "c2", "c3", "c3"]
+    assert seen[1]["value"] == {"code": "UNAVAILABLE", "message": "as told"}
+
+
+@pytest.mark.parametrize(
+    "code", [StatusCode.CANCELLED, StatusCode.UNKNOWN, StatusCode.DEADLINE_EXCEEDED, StatusCode.INTERNAL]
+)
+async def test_codes_that_tell_nothing_are_info(driver, history_of, code):
+    caller, history = history_of()
+    driver.codes = [code]
+    with pytest.raises(CallFailed, match=f"Probe\\(x\\): {code.name}: as told"):
+        await caller.once(PROVISIONER, caller.identity.Probe, PROBE, "x")
+    assert [event.type for event in history.since()] == ["invoke", "info"]
+    assert history.since()[0].process == "provisioner"
+
+
+async def test_a_caller_that_is_cancelled_knows_nothing(driver, history_of):
+    caller, history = history_of()
+    arrived = asyncio.Event()
+
+    async def hang(_context):
+        arrived.set()
+        await asyncio.sleep(60)
+
+    driver._maybe_fail = hang
+    call = asyncio.create_task(caller.once(KUBELET, caller.identity.Probe, PROBE, "x"))
+    await arrived.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert [event.type for event in history.since()] == ["invoke", "info"]
+    assert codes(caller) == [StatusCode.CANCELLED]
+
+
+async def test_calls_are_made_within_what_they_are_given(driver, history_of):
+    within = []
+
+    @contextlib.contextmanager
+    def around(call, subject):
+        within.append((call, subject))
+        yield
+        within.append("left")
+
+    caller, history = history_of(around=around)
+    request = csi.GetMetadataAllocatedRequest()
+    await caller.stream(PROVISIONER, caller.snapshot_metadata.GetMetadataAllocated, request, "s")
+    assert within == [("c1", "s"), "left"]
+    assert history.since()[-1].to_json()["value"] == {"messages": 2}

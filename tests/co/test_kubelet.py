@@ -6,7 +6,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from csisim.co.callers import Caller, Calls
+from csisim.co.callers import Caller, Calls, dial
 from csisim.co.kubelet import CheckFailed, Kubelet
 from csisim.co.plans import VolumePlan
 from csisim.pb import csi_pb2 as csi
@@ -69,7 +69,7 @@ async def kubelet(node, tmp_path):
     home = tmp_path / "kubelet"
     for name in ("plugins", "pods"):
         (home / name).mkdir(parents=True)
-    kubelet = Kubelet("node-1", Caller(node.target, Calls(), random.Random(1)), home)
+    kubelet = Kubelet("node-1", Caller(dial(node.target), Calls(), random.Random(1)), home)
     yield kubelet
     await kubelet.close()
 

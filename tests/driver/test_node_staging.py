@@ -367,3 +367,86 @@ async def test_a_file_system_that_was_mounted_and_not_grown_is_grown_by_the_repe
     world.volumes.down = True
     world.backend.outage = errno.ETIMEDOUT
     await world.stage()  # is done, and needs nobody any more
+
+
+def failing(world: World, number: int, forever: bool = False, code: int = errno.EROFS) -> Any:
+    """Records cannot be written the so-manyth time, and if so never removed, because their file system is read-only."""
+    real, count = world.sim.files, 0
+
+    class Files:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real, name)
+
+        async def write(self, name: str, content: bytes) -> None:
+            nonlocal count
+            count += 1
+            if count == number:
+                raise OSError(code, "", name)
+            await real.write(name, content)
+
+        async def remove(self, name: str) -> None:
+            if forever and count >= number:
+                raise OSError(errno.EROFS, "", name)
+            await real.remove(name)
+
+    return lambda part: Files() if part is real else part
+
+
+@pytest.mark.parametrize(("protocol", "number"), [("nfs", 1), ("iscsi", 1), ("iscsi", 2), ("iscsi", 3)])
+async def test_a_stage_that_is_refused_for_good_leaves_nothing(world: World, protocol: str, number: int) -> None:
+    world.volume(protocol)
+    world.restart(failing(world, number))
+    with pytest.raises(errors.FailedPrecondition, match="EROFS"):
+        await world.stage()
+    assert await world.leaks() == []
+    await world.stage()
+    await world.unstage()
+    assert await world.leaks() == []
+
+
+@pytest.mark.parametrize("number", [1, 2])
+async def test_a_repeat_that_is_refused_for_good_takes_along_what_was_left_half_way(world: World, number: int) -> None:
+    world.volume("iscsi")
+    world.restart(failing(world, 2, code=errno.EIO))
+    with pytest.raises(errors.Unavailable):
+        await world.stage()
+    assert await world.leaks()
+    world.restart(failing(world, number))
+    with pytest.raises(errors.FailedPrecondition, match="EROFS"):
+        await world.stage()
+    assert await world.leaks() == []
+
+
+async def test_a_volume_that_is_gone_when_its_stage_is_repeated_leaves_nothing(world: World) -> None:
+    world.volume("iscsi")
+    world.restart(failing(world, 3, code=errno.EIO))
+    with pytest.raises(errors.Unavailable):
+        await world.stage()
+    world.restart()
+    world.volumes.known.clear()
+    world.volumes.published.clear()
+    with pytest.raises(errors.NotFound):
+        await world.stage()
+    assert await world.leaks() == []
+
+
+async def test_a_stage_that_cannot_be_undone_is_not_refused_for_good(world: World) -> None:
+    world.volume("iscsi")
+    world.restart(failing(world, 2, forever=True))
+    with pytest.raises(errors.Aborted, match=r"EROFS.* cannot be undone yet: .*EROFS"):
+        await world.stage()
+    world.restart()
+    await world.unstage()
+    assert await world.leaks() == []
+
+
+async def test_a_refusal_takes_nothing_away_that_was_staged_before(world: World) -> None:
+    world.volume("iscsi")
+    await world.stage()
+    world.restart(failing(world, 1))
+    (mounted,) = world.sim.mounter.all_mounts()
+    with pytest.raises(errors.AlreadyExists):
+        await world.stage(volume_capability=capability("block"))
+    assert world.sim.mounter.all_mounts() == (mounted,)
+    await world.unstage()
+    assert await world.leaks() == []

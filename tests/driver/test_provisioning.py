@@ -1,6 +1,7 @@
 """CreateVolume: one volume per name, completed on a repeat, whatever got lost on the way."""
 
 import asyncio
+import base64
 from dataclasses import replace
 
 import pytest
@@ -424,3 +425,49 @@ async def test_a_snapshot_is_not_deleted_while_a_volume_is_made_from_it(rig):
     assert await rig.rpc.code(create("c", volume_content_source=from_snapshot("a@s"))) is StatusCode.OK
     release.set()
     assert await restoring.code() is StatusCode.OK
+
+
+async def test_a_copy_of_a_share_with_files_has_room_within_its_own_quota(rig):
+    await rig.rpc(create("src"))
+    await rig.client.call("fake.block.write", "tank/csi/src", 0, base64.b64encode(b"x" * 16384).decode())
+    await rig.rpc(pb.CreateSnapshotRequest(name="s", source_volume_id="src"))
+    for name, source in (("restored", from_snapshot("src@s")), ("cloned", from_volume("src"))):
+        reply = await rig.rpc(create(name, volume_content_source=source))
+        assert reply.volume.capacity_bytes == 2 * GIB
+
+
+@pytest.mark.parametrize("source", [from_snapshot("src@s"), from_volume("src")], ids=["snapshot", "volume"])
+async def test_a_copy_is_not_made_again_when_the_look_at_it_was_never_sent(rig, source):
+    await rig.rpc(create("src"))
+    await rig.rpc(pb.CreateSnapshotRequest(name="s", source_volume_id="src"))
+    cloned, refused = [], []
+
+    async def end_the_session(call, proceed):
+        if call.method == "pool.snapshot.clone":
+            cloned.append(call.params)
+        elif call.method == "pool.dataset.query" and cloned and len(refused) < 3:
+            refused.append(call.params)
+            raise CallError("Not authenticated", 207)
+        return await proceed()
+
+    rig.nas.intercept = end_the_session
+    request = create("copy", volume_content_source=source)
+    assert await rig.rpc.code(request) is StatusCode.UNAVAILABLE
+    assert await rig.rpc.code(request) is StatusCode.OK
+    assert len(cloned) == 1
+    assert "tank/csi/copy" in await rig.leftovers()
+
+
+async def test_a_copy_that_an_earlier_attempt_makes_at_the_last_moment_is_completed(rig):
+    await rig.rpc(create("src"))
+
+    async def twice(_call, proceed):
+        await proceed()
+        return await proceed()
+
+    rig.on_call("pool.snapshot.clone", twice)
+    request = create("copy", volume_content_source=from_volume("src"))
+    made = await rig.rpc(request)
+    assert await rig.rpc(request) == made
+    await rig.rpc(pb.DeleteVolumeRequest(volume_id="copy"))
+    assert await rig.names("pool.snapshot.query") == []

@@ -31,6 +31,10 @@ def invalid(*attributes, number=errno.EINVAL):
         (refused(), StatusCode.INTERNAL),
         (refused(number=errno.EBUSY), StatusCode.UNAVAILABLE),
         (refused(reason="cannot create: out of space"), StatusCode.RESOURCE_EXHAUSTED),
+        (
+            refused(code=-32602, reason="[EINVAL] pool_dataset_update.volsize: disk quota exceeded"),
+            StatusCode.RESOURCE_EXHAUSTED,
+        ),
         (refused(number=errno.EAGAIN), StatusCode.UNAVAILABLE),
         (refused(number=errno.EIO), StatusCode.UNAVAILABLE),
         (refused(number=errno.ETIMEDOUT), StatusCode.UNAVAILABLE),

@@ -106,6 +106,15 @@ def test_an_increment_brings_what_changed_and_drops_what_was_freed(volume: Nas) 
     assert volume.call_direct("fake.block.changed", "tank/t@a", "tank/t@b")["runs"] == [[0, 3 * BLOCK]]
 
 
+def test_the_bytes_of_a_file_system_are_received_too(volume: Nas) -> None:
+    volume.call_direct("pool.dataset.create", {"name": "tank/f"})
+    for short, text in (("a", b"one"), ("b", b"two")):
+        put(volume, text, 0, "tank/f")
+        cut(volume, short, "tank/f")
+        send(volume, "tank/g", short, "a" if short == "b" else None, source="tank/f")
+    assert [content(volume, name, 1) for name in ("tank/g@a", "tank/g@b", "tank/g")] == [[b"one"], [b"two"], [b"two"]]
+
+
 def test_a_full_stream_replaces_what_an_empty_target_had(volume: Nas) -> None:
     put(volume, b"new", 1)
     cut(volume, "s")

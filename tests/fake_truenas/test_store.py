@@ -174,3 +174,16 @@ def test_each_store_in_memory_begins_with_empty_tables_of_its_own() -> None:
     again = Store(TABLES)
     assert again.value("select count(*) from t") == 0
     again.close()
+
+
+def test_who_watches_is_told_after_each_commit_that_had_something_to_keep() -> None:
+    store = Store(TABLES)
+    seen: list[int] = []
+    store.committed = lambda: seen.append(store.value("select count(*) from t"))
+    store.commit()
+    with store.transaction():
+        store.insert("insert into t (v) values ('kept')")
+    with pytest.raises(sqlite3.IntegrityError), store.transaction():
+        store.insert("insert into t (v) values ('kept')")
+    assert seen == [1]
+    store.close()

@@ -29,6 +29,9 @@ class Context:
     def invocation_metadata(self):
         return self.metadata
 
+    def time_remaining(self):
+        return None
+
     def peer(self):
         return "unix:"
 

@@ -248,3 +248,11 @@ async def test_what_the_history_says_of_a_call_that_lied_or_was_denied(tmp_path)
             fault = [each for each in w.history.since() if each.kind == "fault"][-1]
             assert fault.parent == told[-1][1]  # the call that it hit
         assert [kind for kind, _ in told] == ["fail", "info", "info"]
+
+
+async def test_a_refusal_that_is_told_twice_is_a_refusal_in_the_history_too(tmp_path):
+    async with world(tmp_path, "nas.pool.dataset.create.reply: 1*dup") as w, w.raw() as raw:
+        assert "error" in await raw.call("pool.dataset.create", {"name": "tank/none/v"})
+        (done,) = [each for each in w.history.since() if each.f == "pool.dataset.create" and each.type != "invoke"]
+        assert done.type == "fail"
+        assert "tank/none" in done.value["reason"]

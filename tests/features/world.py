@@ -1,4 +1,7 @@
-"""A driver with a NAS, two nodes and faults, on real sockets, and who stands at its far ends: gRPC callers and raw peers."""
+"""A driver with a NAS, two nodes and faults, and who stands at its far ends: gRPC callers and raw peers.
+
+All of it is on real sockets, unless a test runs it in simulated surroundings.
+"""
 
 import asyncio
 import json
@@ -12,6 +15,7 @@ import grpc
 from websockets.asyncio.client import ClientConnection, connect
 
 from csisim.cluster import Cluster, ClusterSettings, parse_endpoint
+from csisim.cluster.simulated import SimulatedSurroundings
 from csisim.faults.grammar import parse_rule
 from csisim.faults.matching import RuleState
 from csisim.faults.plane import FaultPlane
@@ -42,8 +46,13 @@ def create(name: str = "pvc-1", protocol: str = "nfs", size_bytes: int = 0) -> c
 class Caller:
     """A gRPC client of one socket, with a connection of its own."""
 
-    def __init__(self, target: str) -> None:
-        self.channel = grpc.aio.insecure_channel(target, options=_CHANNEL)
+    def __init__(self, target: str, surroundings: SimulatedSurroundings | None = None) -> None:
+        self.channel: Any = (
+            grpc.aio.insecure_channel(target, options=_CHANNEL)
+            if surroundings is None
+            else surroundings.channel(parse_endpoint(target if target.startswith("unix:") else f"tcp://{target}"))
+        )
+        self.patience_s = 20 if surroundings is None else 200
         self.controller = csi_pb2_grpc.ControllerStub(self.channel)
         self.node = csi_pb2_grpc.NodeStub(self.channel)
 
@@ -62,7 +71,7 @@ class Caller:
 
     async def retried(self, method: Callable[..., Any], request: Any) -> Any:
         """The response, asked for as often as it takes."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(self.patience_s):
             while True:
                 code, got = await self.ask(method, request, wait_for_ready=True)
                 if code is OK:
@@ -77,15 +86,19 @@ class World:
         plane: its fault plane.
         tmp: for target paths.
         first, second: callers of the two sockets.
+        callers: those, and more if a test adds them; they are closed at the end.
+        host: the machine of the first node.
     """
 
-    def __init__(self, cluster: Cluster, tmp: Path) -> None:
+    def __init__(self, cluster: Cluster, tmp: Path, surroundings: SimulatedSurroundings | None = None) -> None:
         assert cluster.injection is not None
         self.cluster = cluster
         self.plane: FaultPlane = cluster.injection.plane
         self.history = cluster.injection.history
         self.tmp = tmp
-        self.first, self.second = (Caller(where.target) for where in cluster.node_endpoints.values())
+        self.host = next(iter(cluster.hosts.values()))
+        self.callers = [Caller(where.target, surroundings) for where in cluster.node_endpoints.values()]
+        self.first, self.second = self.callers
 
     def add(self, rule: str, name: str = "") -> RuleState:
         """Put a rule into force."""
@@ -106,7 +119,7 @@ class World:
             ), timeout=10,
         )  # fmt: skip
         staging = self.tmp / f"staging-{name}"
-        staging.mkdir(exist_ok=True)
+        self.host.disk.make_dir(str(staging))
         return csi.NodeStageVolumeRequest(
             volume_id=volume.volume_id, staging_target_path=str(staging), volume_capability=CAPABILITY,
             volume_context=volume.volume_context,
@@ -114,8 +127,7 @@ class World:
 
     def mounted(self) -> list[str]:
         """The last part of each path that is mounted on the first node."""
-        host = next(iter(self.cluster.hosts.values()))
-        return [Path(point.path).name for point in host.mounter.all_mounts()]
+        return [Path(point.path).name for point in self.host.mounter.all_mounts()]
 
     def datasets(self) -> list[str]:
         """The names of the volumes on the NAS, asked past all faults."""
@@ -144,7 +156,7 @@ class World:
             csi.ControllerPublishVolumeRequest(**target, volume_capability=CAPABILITY),
         )
         staging = self.tmp / f"staging-{name}"
-        staging.mkdir(exist_ok=True)
+        self.host.disk.make_dir(str(staging))
         place = {"volume_id": volume.volume_id, "staging_target_path": str(staging)}
         await self.first.retried(
             node.NodeStageVolume,
@@ -192,23 +204,30 @@ class Raw:
 
 @asynccontextmanager
 async def world(
-    tmp_path: Path, *rules: str, seed: int = 0, metadata: bool = False, state: bool = False, tcp: bool = False
+    tmp_path: Path,
+    *rules: str,
+    seed: int = 0,
+    metadata: bool = False,
+    state: bool = False,
+    tcp: bool = False,
+    surroundings: SimulatedSurroundings | None = None,
 ) -> AsyncIterator[World]:
     """Start it. `state`: everything is kept on disk. `tcp`: served over TCP."""
+    unix = None if surroundings is None else parse_endpoint("unix:///simulated/csi.sock")
     faults = FaultSettings(rules=tuple(map(parse_rule, rules)), seed=seed, metadata=metadata)
     settings = ClusterSettings(
         node_ids=("n1", "n2"), grace_period_s=0.5, state_dir=tmp_path / "state" if state else None,
-        endpoint=parse_endpoint("tcp://127.0.0.1:0") if tcp else None,
+        endpoint=parse_endpoint("tcp://127.0.0.1:0") if tcp else unix,
     )  # fmt: skip
-    async with Cluster(settings, rng=random.Random(1), faults=faults) as cluster:
-        made = World(cluster, tmp_path)
+    async with Cluster(settings, rng=random.Random(1), surroundings=surroundings, faults=faults) as cluster:
+        made = World(cluster, tmp_path, surroundings)
         assert cluster.nas is not None
         if not state:
             cluster.nas.call_direct("pool.dataset.create", {"name": "tank/csi"})
         try:
             yield made
         finally:
-            for caller in (made.first, made.second):
+            for caller in made.callers:
                 await caller.channel.close()
 
 

@@ -49,10 +49,10 @@ async def _kill_and_restart(site: Site) -> None:
     await site.plugin.start_async()
 
 
-@pytest.mark.parametrize("kill_after", [1, 60, 140])
-async def test_killed_on_the_way_up_and_on_the_way_down(site: Site, kill_after: int) -> None:
+@pytest.mark.parametrize(("after_up", "after_down"), [(1, 140), (140, 60)])
+async def test_killed_on_the_way_up_and_on_the_way_down(site: Site, after_up: int, after_down: int) -> None:
     """One hundred calls are in flight: forty volumes on their way, and sixty that repeat and list meanwhile."""
-    site.co.acknowledged = up = Countdown(kill_after)
+    site.co.acknowledged = up = Countdown(after_up)
     going_up = [asyncio.create_task(_up(site, number)) for number in range(VOLUMES)]
     beside = [
         asyncio.create_task(site.co(create_request(f"vol-{n % VOLUMES}", PROTOCOLS[n % VOLUMES % 3])))
@@ -68,7 +68,7 @@ async def test_killed_on_the_way_up_and_on_the_way_down(site: Site, kill_after: 
         assert is_there(target)
         usage = (await site.co(csi.NodeGetVolumeStatsRequest(volume_id=volume_id, volume_path=target))).usage
         assert usage
-    site.co.acknowledged = down = Countdown(kill_after)
+    site.co.acknowledged = down = Countdown(after_down)
     going_down = [asyncio.create_task(_down(site, number, volume_id)) for number, volume_id in enumerate(ids)]
     await down.over.wait()
     await _kill_and_restart(site)

@@ -4,6 +4,7 @@ A subclass provides `world`. Handlers signal with events, so that nothing here d
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -377,6 +378,23 @@ class GrpcConformance:
         assert code is grpc.StatusCode.DEADLINE_EXCEEDED
         assert not blocked.begun.is_set()
 
+    async def test_several_may_wait_for_one_call(self, world: World) -> None:
+        blocked = Blocked()
+        controller = await world.controller(blocked.handle)
+        call = controller.CreateVolume(request())
+        await blocked.begun.wait()
+
+        async def response() -> Any:
+            return await call
+
+        waiting = [asyncio.create_task(each) for each in (response(), response(), call.code(), call.initial_metadata())]
+        await asyncio.sleep(0)
+        blocked.go_on.set()
+        first, second, code, _ = await asyncio.gather(*waiting)
+        assert first.volume.volume_id == second.volume.volume_id == "late"
+        assert code is grpc.StatusCode.OK
+        assert await call.code() is grpc.StatusCode.OK
+
     async def test_cancelling_the_call_cancels_the_handler(self, world: World) -> None:
         blocked = Blocked()
         stub = await world.controller(blocked.handle)
@@ -691,6 +709,40 @@ class GrpcConformance:
         assert code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
         await blocked.ended.wait()
         assert blocked.cancelled
+
+    async def test_a_status_that_nobody_waits_for_any_more_is_no_error_of_the_handler(self, world: World) -> None:
+        begun, ended = asyncio.Event(), asyncio.Event()
+        raised: list[BaseException] = []
+
+        async def create(request: Any, context: Any) -> Any:
+            begun.set()
+            try:
+                await asyncio.sleep(NEVER_S)
+            except asyncio.CancelledError:
+                try:
+                    await context.abort(grpc.StatusCode.UNAVAILABLE, "cut off")
+                except BaseException as error:
+                    raised.append(error)
+                    raise
+                finally:
+                    ended.set()
+
+        told: list[str] = []
+        root, listener = logging.getLogger(), logging.Handler(logging.ERROR)
+        listener.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+        root.addHandler(listener)
+        stub = await world.controller(create)
+        call = stub.CreateVolume(request())
+        await begun.wait()
+        await world.servers[0].stop(None)
+        code, _ = await code_of(call)
+        await ended.wait()
+        await asyncio.sleep(0)
+        root.removeHandler(listener)
+        assert code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+        assert len(raised) == 1
+        assert not isinstance(raised[0], grpc.aio.UsageError)
+        assert told == []
 
     async def test_a_stopped_server_takes_no_calls(self, world: World) -> None:
         async def create(request: Any, context: Any) -> Any:

@@ -253,6 +253,7 @@ def test_generators_are_closed_in_the_order_in_which_they_were_begun(monkeypatch
     base = asyncio.BaseEventLoop
     monkeypatch.setattr(SimLoop, "_asyncgen_firstiter_hook", base._asyncgen_firstiter_hook)  # type: ignore[attr-defined]
     monkeypatch.setattr(SimLoop, "shutdown_asyncgens", base.shutdown_asyncgens)
+    monkeypatch.setattr(SimLoop, "has_ended", False)
     assert len(outcomes(generators_left_over)) > 1
 
 

@@ -128,13 +128,18 @@ def test_a_livelock_is_reported_with_its_last_steps() -> None:
                 await asyncio.sleep(0)
 
         await asyncio.sleep(0.5)
-        await asyncio.create_task(spin(), name="spinner")
+        try:
+            await asyncio.create_task(spin(), name="spinner")
+        finally:
+            ended.append("main")
 
+    ended: list[str] = []
     outcome = simulate(program, steps_per_instant=500)
     assert isinstance(outcome.error, Livelock)
     assert "500 steps have run at 0.500000 s" in str(outcome.error)
     assert "spinner" in str(outcome.error)
     assert outcome.virtual_s == 0.5
+    assert ended == ["main"]  # nobody's step is lost: also the one that was too many
 
 
 def test_steps_at_many_moments_are_no_livelock() -> None:

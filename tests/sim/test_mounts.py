@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from csisim.sim.backend import MemoryBackend
+from csisim.sim.disk import Disk, MemoryDisk
 from csisim.sim.host import SimHost
 from tests.sim.check_mounter import CHECKS, Bench
 from tests.sim.errnos import failing
@@ -18,21 +19,23 @@ ADDRESS = {"portal": "nas:3260", "iqn": "iqn.2005-10.org.freenas.ctl:v", "lun": 
 Maker = Callable[[Path], Awaitable[Bench]]
 
 
-async def sim_bench(directory: Path, *, kernel_file: bool, latency_s: float) -> Bench:
+async def sim_bench(directory: Path, *, kernel_file: bool, latency_s: float, disk: Disk | None = None) -> Bench:
     backend = MemoryBackend()
     backend.export("nas:/one", GIB)
     backend.export("nas:/two", GIB)
     backend.offer("iscsi", ADDRESS, "zvol-v", GIB)
-    host = SimHost(backend, kernel_file=directory / "kernel.json" if kernel_file else None, latency_s=latency_s)
+    kept = directory / "kernel.json" if kernel_file else None
+    host = SimHost(backend, kernel_file=kept, latency_s=latency_s, disk=disk)
     device = await host.devices.connect("iscsi", ADDRESS)
     root = directory / "root"
-    root.mkdir()
-    return Bench(host.mounter, root, ("nas:/one", "nfs"), ("nas:/two", "nfs"), device, host.mounter.open)
+    host.disk.make_dir(str(root))
+    return Bench(host.mounter, root, ("nas:/one", "nfs"), ("nas:/two", "nfs"), device, host.mounter.open, host.disk)
 
 
 MAKERS: dict[str, Maker] = {
     "in memory": lambda directory: sim_bench(directory, kernel_file=False, latency_s=0.0),
     "kept": lambda directory: sim_bench(directory, kernel_file=True, latency_s=0.0),
+    "disk in memory": lambda directory: sim_bench(directory, kernel_file=False, latency_s=0.0, disk=MemoryDisk()),
     "slow": lambda directory: sim_bench(directory, kernel_file=False, latency_s=0.0001),
 }
 

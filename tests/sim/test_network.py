@@ -161,7 +161,9 @@ async def writing_to_who_has_closed() -> None:
     await asyncio.sleep(0.05)
     assert not client.lost.done()
     client.transport.write(b"refused")
+    client.transport.write(b"goes nowhere")
     assert isinstance(await client.lost, BrokenPipeError)
+    client.transport.write(b"neither")
 
 
 async def backpressure() -> None:

@@ -41,11 +41,6 @@ def test_the_portfolio_finds_every_one() -> None:
         assert hits(program, portfolio, 150) > 0
 
 
-def test_pct_keeps_its_bound() -> None:
-    # Two lanes and one ordering: at least one in two.
-    assert hits(lost_wake_up(8), pct(1), 200) > 80
-
-
 async def three_lanes() -> list[str]:
     log: list[str] = []
 

@@ -21,8 +21,10 @@ def test_a_tape_is_read_back_from_its_line() -> None:
         ('{"picks":[[1]]}', "pairs of a number and a choice"),
         ('{"picks":[[1,-1]]}', "not -1"),
         ('{"picks":[[true,1]]}', "not True"),
-        ('{"stalls":[[1,0]]}', "more than 0 seconds, not 0"),
+        ('{"stalls":[[1,0]]}', "more than 0 and at most 3600 seconds, not 0"),
         ('{"stalls":[[1,1e999]]}', "not inf"),
+        ('{"stalls":[[1,1' + "0" * 400 + "]]}", "at most 3600 seconds"),
+        ("[" * 100_000, "one line of JSON"),
     ],
 )
 def test_what_is_no_tape_is_refused(line: str, says: str) -> None:

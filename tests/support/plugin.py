@@ -3,9 +3,11 @@
 `pytest --hypothesis-profile=thorough` searches longer and with fresh random inputs; the default profile is reproducible.
 """
 
+import logging
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.support import processes
@@ -23,6 +25,15 @@ settings.register_profile(
 )
 settings.register_profile("thorough", max_examples=3000, deadline=None, print_blob=True, suppress_health_check=_HEALTH)
 settings.load_profile("reproducible")
+
+
+@pytest.fixture(autouse=True)
+def _heard() -> Iterator[None]:
+    """What silences the logs of its process, as some commands do, does not silence the next test's."""
+    yield
+    if logging.root.manager.disable != logging.NOTSET:
+        structlog.reset_defaults()
+        logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,9 @@
 
 import pytest
 
+from csisim.executors import Inline
 from csisim.sweep import work
-from csisim.sweep.campaign import Inline, Order, by_site, sweep
+from csisim.sweep.campaign import Order, by_site, sweep
 from csisim.sweep.cases import Case
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from csisim.cluster.nas_inside import Refused
 from csisim.sweep.cases import Case
-from csisim.sweep.content import Refused
 from csisim.sweep.run import run_case
 from csisim.sweep.steps import Steps
 from csisim.sweep.stories import first_plan

@@ -30,7 +30,7 @@ def test_every_story_is_recorded():
 
 def test_a_silenced_worker_says_nothing_about_faults():
     script = (
-        "from csisim.sweep import work; from csisim.sweep.cases import Case; work.silence();"
+        "from csisim.logs import silence; from csisim.sweep import work; from csisim.sweep.cases import Case; silence();"
         "print(work.run_batch([Case('nfs', 'mount', 'process.driver', 2, 'crash')], 1)[0].fired)"
     )
     environment = {"GRPC_VERBOSITY": "NONE", "PATH": ""}

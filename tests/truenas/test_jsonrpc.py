@@ -111,3 +111,4 @@ def test_result_null_is_a_result_and_error_null_beside_it_is_none():
 def test_ids_are_never_used_again():
     ids = RequestIds()
     assert [ids.take() for _ in range(5)] == [1, 2, 3, 4, 5]
+    assert RequestIds(1 << 32).take() == 1 << 32

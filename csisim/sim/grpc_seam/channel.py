@@ -11,7 +11,7 @@ from csisim.sim.grpc_seam.exchange import Exchange
 
 
 class SimChannel(grpc.aio.Channel):
-    """As grpc.aio.insecure_channel(target). Every call looks for the server anew: there is no connection to be lost.
+    """As grpc.aio.insecure_channel(target). Every call looks for the server anew.
 
     Args:
         target: as servers are bound to.
@@ -21,7 +21,8 @@ class SimChannel(grpc.aio.Channel):
     def __init__(self, target: str, exchange: Exchange) -> None:
         self._target = target
         self._exchange = exchange
-        self._calls: list[ClientCall] = []
+        self._connection = exchange.connection(target)
+        self._calls: dict[ClientCall, None] = {}
         self._closed = False
 
     def unary_unary(
@@ -79,9 +80,10 @@ class SimChannel(grpc.aio.Channel):
                 timeout_s=timeout,
                 metadata=metadata,
                 wait_for_ready=bool(wait_for_ready),
+                connection=self._connection,
             )
-            self._calls = [known for known in self._calls if not known.done()]
-            self._calls.append(made)
+            self._calls[made] = None
+            made.add_done_callback(self._calls.pop)
             return made
 
         return call
@@ -91,7 +93,7 @@ class SimChannel(grpc.aio.Channel):
         self._closed = True
         running = [call for call in self._calls if not call.done()]
         if running and grace:
-            await asyncio.wait([call.ended for call in running], timeout=grace)
+            await asyncio.wait([call.end() for call in running], timeout=grace)
         for call in running:
             call.cancel()
 

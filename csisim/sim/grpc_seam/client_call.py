@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from csisim.sim.grpc_seam.exchange import Exchange, Way
+from csisim.sim.grpc_seam.exchange import Connection, Exchange, Way
 from csisim.sim.grpc_seam.server_call import Request, ServerCall
 from csisim.sim.grpc_seam.wire import (
     DEADLINE_EXCEEDED,
@@ -28,11 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class ClientCall(grpc.aio.Call):
-    """What unary and streaming calls share. It begins as soon as it is made.
-
-    Attributes:
-        ended: done once the status is there.
-    """
+    """What unary and streaming calls share. It begins as soon as it is made."""
 
     def __init__(
         self,
@@ -46,15 +42,18 @@ class ClientCall(grpc.aio.Call):
         timeout_s: float | None,
         metadata: Any,
         wait_for_ready: bool,
+        connection: Connection,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._exchange = exchange
+        self._connection = connection
         self._target = target
         self._method = method
         self._deserialize = deserialize
         self._ends_at = None if timeout_s is None else self._loop.time() + timeout_s
         self._initial: RawMetadata | None = None
-        self._initial_known: asyncio.Future[None] = self._loop.create_future()
+        self._awaiting_initial: list[asyncio.Future[None]] = []
+        self._awaiting_end: list[asyncio.Future[None]] = []
         self._arrived: deque[bytes] = deque()
         self._news: asyncio.Future[None] | None = None
         self._status: Status | None = None
@@ -65,7 +64,6 @@ class ClientCall(grpc.aio.Call):
         self._server_call: ServerCall | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self.ended: asyncio.Future[None] = self._loop.create_future()
         exchange.calls += 1
         self._number = exchange.calls
         try:
@@ -102,7 +100,7 @@ class ClientCall(grpc.aio.Call):
             self._end(Status(grpc.StatusCode.UNAVAILABLE, details))
             return
         lane = LANE.get() or f"{self._method.rpartition('/')[2]} {self._number}"
-        request = Request(self._method, body, self._metadata, self._ends_at, lane)
+        request = Request(self._method, body, self._metadata, self._ends_at, lane, self._connection)
         self._server_call = server.accept(request, self, Way(self._exchange))
 
     # What arrives from the server, in order
@@ -111,8 +109,7 @@ class ClientCall(grpc.aio.Call):
         """Initial metadata."""
         if self._initial is None and self._status is None:
             self._initial = metadata
-            if not self._initial_known.done():
-                self._initial_known.set_result(None)
+            _wake(self._awaiting_initial)
 
     def message_arrived(self, body: bytes) -> None:
         """One message."""
@@ -125,8 +122,12 @@ class ClientCall(grpc.aio.Call):
         self._arrived.append(body)
         self._tell()
 
-    def status_arrived(self, status: Status) -> None:
-        """The end, as the server tells it."""
+    def end_arrived(self, body: bytes | None, status: Status, initial: RawMetadata | None) -> None:
+        """The end, as the server tells it; in one piece with what it had not sent before: metadata, the one message."""
+        if initial is not None:
+            self.initial_arrived(initial)
+        if body is not None:
+            self.message_arrived(body)
         if self._status is None:
             self._end(status)
 
@@ -146,10 +147,9 @@ class ClientCall(grpc.aio.Call):
             self._timer.cancel()
         if self._connecting is not None:
             self._connecting.cancel()
-        if not self._initial_known.done():
-            self._initial_known.set_result(None)
-        if not self.ended.done():
-            self.ended.set_result(None)
+        self._server_call = None  # which has this one: a cycle would stay until the next collection
+        _wake(self._awaiting_initial)
+        _wake(self._awaiting_end)
         self._tell()
         for callback in self._callbacks:
             callback(self)
@@ -189,7 +189,7 @@ class ClientCall(grpc.aio.Call):
 
     async def initial_metadata(self) -> grpc.aio.Metadata:
         """What the server sent first."""
-        await asyncio.shield(self._initial_known)
+        await self._answered()
         return grpc.aio.Metadata.from_tuple(self._initial or ())
 
     async def trailing_metadata(self) -> grpc.aio.Metadata:
@@ -210,13 +210,27 @@ class ClientCall(grpc.aio.Call):
 
     async def wait_for_connection(self) -> None:
         """Until the server has answered something, or the call has ended."""
-        await asyncio.shield(self._initial_known)
+        await self._answered()
         if self._status is not None:
             self._raise_for_status(self._status)
 
+    def end(self) -> asyncio.Future[None]:
+        """A future of the caller's own that is done once the call has ended."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._awaiting_end.append(future)
+        if self._status is not None:
+            _wake(self._awaiting_end)
+        return future
+
+    async def _answered(self) -> None:
+        if self._initial is None and self._status is None:
+            future: asyncio.Future[None] = self._loop.create_future()
+            self._awaiting_initial.append(future)
+            await future
+
     async def _ended(self) -> Status:
-        await asyncio.shield(self.ended)
-        assert self._status is not None  # noqa: S101 - that is what ended says
+        while self._status is None:
+            await self.end()
         return self._status
 
     async def _next(self) -> bytes | None:
@@ -274,13 +288,12 @@ class SimUnaryUnaryCall(ClientCall, grpc.aio.UnaryUnaryCall[Any, Any]):
         return self._wait().__await__()
 
     async def _wait(self) -> Any:
-        while self._status is None:
-            try:
-                await asyncio.shield(self.ended)
-            except asyncio.CancelledError:
-                self.cancel()
-                raise
-        self._raise_for_status(self._status)
+        try:
+            status = await self._ended()
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+        self._raise_for_status(status)
         if not self._has_response:
             self._response, self._has_response = self._message(self._arrived.popleft()), True
         return self._response
@@ -304,3 +317,10 @@ class SimUnaryStreamCall(ClientCall, grpc.aio.UnaryStreamCall[Any, Any]):
         """The next message, or grpc.aio.EOF."""
         body = await self._next()
         return grpc.aio.EOF if body is None else self._message(body)
+
+
+def _wake(waiting: list[asyncio.Future[None]]) -> None:
+    for future in waiting:
+        if not future.done():
+            future.set_result(None)
+    waiting.clear()

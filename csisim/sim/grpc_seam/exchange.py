@@ -2,12 +2,28 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from csisim.sim.grpc_seam.server import SimGrpcServer
 
 _FIRST_PORT = 30_000
+_FIRST_CALLER_PORT = 40_000
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What all calls of one channel go over.
+
+    Attributes:
+        number: of the channel.
+        peer: the caller's address, as gRPC shows it to handlers; callers of a Unix socket have none to tell them apart.
+    """
+
+    number: int
+    peer: str
 
 
 class Exchange:
@@ -22,6 +38,7 @@ class Exchange:
         self._servers: dict[str, SimGrpcServer] = {}
         self._waiting: list[asyncio.Future[None]] = []
         self._next_port = _FIRST_PORT
+        self._channels = 0
         self.calls = 0
 
     def bind(self, server: "SimGrpcServer", address: str) -> int:
@@ -38,6 +55,12 @@ class Exchange:
             raise RuntimeError(f"Failed to bind to address {address}: a server listens there")
         self._servers[normal(address)] = server
         return 1 if address.startswith("unix:") else int(address.rpartition(":")[2])
+
+    def connection(self, target: str) -> "Connection":
+        """A new channel's; over TCP it has a port of its own."""
+        self._channels += 1
+        port = _FIRST_CALLER_PORT + self._channels
+        return Connection(self._channels, "unix:" if target.startswith("unix:") else f"ipv4:127.0.0.1:{port}")
 
     def release(self, server: "SimGrpcServer") -> None:
         """The server listens no more."""
@@ -62,6 +85,7 @@ class Exchange:
         await future
 
 
+@lru_cache(maxsize=256)
 def normal(address: str) -> str:
     """`unix:///path` and `unix:/path` are one address, and so are `localhost` and 127.0.0.1."""
     if address.startswith("unix:"):
@@ -75,6 +99,9 @@ class Way:
 
     Args:
         exchange: draws the latencies.
+
+    Attributes:
+        is_silent: what is sent is lost.
     """
 
     def __init__(self, exchange: Exchange) -> None:
@@ -82,11 +109,15 @@ class Way:
         self._loop = asyncio.get_running_loop()
         self._last_arrival = 0.0
         self._trace = getattr(self._loop, "trace", None)  # an ordinary loop has none
+        self.is_silent = False
 
     def send(self, arrive: Callable[..., object], *args: Any) -> None:
         """Have `arrive` called at the other end."""
+        if self.is_silent:
+            return
         if self._trace is not None:
-            self._trace.note(("grpc", *[each for each in args if isinstance(each, bytes)]))
+            body = args[0] if args else None
+            self._trace.note_bytes("grpc", body if isinstance(body, bytes) else b"")
         if self._latency_s is None:
             self._loop.call_soon(arrive, *args)
             return

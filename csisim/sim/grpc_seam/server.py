@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from csisim.sim.grpc_seam.exchange import Exchange, Way
+from csisim.sim.grpc_seam.exchange import Connection, Exchange, Way
 from csisim.sim.grpc_seam.server_call import CallDetails, Request, ServerCall
 from csisim.sim.grpc_seam.wire import Status
 from csisim.sim.lanes import LANE
 
 if TYPE_CHECKING:
     from csisim.sim.grpc_seam.client_call import ClientCall
+
+_CLOSED = "Socket closed"
+_RESET = "recvmsg:Connection reset by peer"
 
 
 class SimGrpcServer(grpc.aio.Server):
@@ -40,6 +43,8 @@ class SimGrpcServer(grpc.aio.Server):
         self._calls: dict[asyncio.Task[None], ServerCall] = {}
         self._stopped: asyncio.Event = asyncio.Event()
         self._hurry: asyncio.TimerHandle | None = None
+        self._connections: dict[int, Connection] = {}
+        self._silent: dict[int, list[ServerCall]] = {}
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[Any]) -> None:
         """What generated code registers servicers with."""
@@ -82,6 +87,7 @@ class SimGrpcServer(grpc.aio.Server):
             await asyncio.wait(tuple(self._calls))
         if self._hurry is not None:
             self._hurry.cancel()
+        self.heal()
         self._stopped.set()
 
     async def wait_for_termination(self, timeout: float | None = None) -> bool:
@@ -97,6 +103,12 @@ class SimGrpcServer(grpc.aio.Server):
         """A call has arrived. Its handler runs in a task and a context of its own: only the lane is the caller's."""
         assert self._context is not None  # noqa: S101 - only a started server is found
         call = ServerCall(request, client, way)
+        held = self._silent.get(request.connection.number)
+        if held is not None:  # nobody reads it
+            call.fall_silent()
+            held.append(call)
+            return call
+        self._connections[request.connection.number] = request.connection
         context = self._context.copy()
         context.run(LANE.set, request.lane)
         call.task = asyncio.get_running_loop().create_task(
@@ -106,12 +118,39 @@ class SimGrpcServer(grpc.aio.Server):
         call.task.add_done_callback(self._done, context=context)
         return call
 
+    def disconnect(self, peer: str, how: str) -> int:
+        """Cut a caller off; gives how many connections were cut.
+
+        Args:
+            peer: as handlers see it; all callers of a Unix socket have the same.
+            how: fin or rst (the calls end with UNAVAILABLE), or blackhole (nothing passes, and nobody is told, until
+                `heal`).
+        """
+        cut = [each.number for each in self._connections.values() if each.peer == peer]
+        for number in cut:
+            del self._connections[number]
+            calls = [call for call in self._calls.values() if call.request.connection.number == number]
+            if how == "blackhole":
+                self._silent[number] = calls
+            for call in calls:
+                if how == "blackhole":
+                    call.fall_silent()
+                else:
+                    call.disconnected(_RESET if how == "rst" else _CLOSED)
+        return len(cut)
+
     def disconnect_all(self) -> int:
-        """Cut all callers off: they hear UNAVAILABLE, their handlers are cancelled. Gives how many calls."""
-        calls = tuple(self._calls.values())
-        for call in calls:
-            call.disconnected()
-        return len(calls)
+        """Cut all callers off; gives how many connections were cut."""
+        self.heal()
+        peers = dict.fromkeys(each.peer for each in self._connections.values())
+        return sum(self.disconnect(peer, "fin") for peer in peers)
+
+    def heal(self) -> None:
+        """Callers that were kept in silence are cut off: what they sent meanwhile is lost."""
+        silent, self._silent = self._silent, {}
+        for calls in silent.values():
+            for call in calls:
+                call.disconnected(_CLOSED)
 
     def _done(self, task: "asyncio.Task[None]") -> None:
         del self._calls[task]

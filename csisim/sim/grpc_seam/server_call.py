@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 
-from csisim.sim.grpc_seam.exchange import Way
+from csisim.sim.grpc_seam.exchange import Connection, Way
 from csisim.sim.grpc_seam.wire import UNREAD_BYTES, RawMetadata, Status, raw_metadata, serialized, too_large
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Request:
         metadata: the caller's.
         ends_at: when the caller gives up, in loop time.
         lane: whose work it is.
+        connection: what it came over.
     """
 
     method: str
@@ -35,6 +36,7 @@ class Request:
     metadata: RawMetadata
     ends_at: float | None
     lane: str
+    connection: Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class ServerCall(grpc.aio.ServicerContext[Any, Any]):
     async def run(self, find: Callable[[CallDetails], Any]) -> None:
         """Find the handler and run it; whatever happens becomes a status."""
         if self.request.ends_at is not None:
-            self._timer = self._loop.call_at(self.request.ends_at, self.client_gone)
+            self._timer = self._loop.call_at(self.request.ends_at, self._give_up)
         try:
             await self._handle(find)
         except grpc.aio.AbortError as error:
@@ -91,6 +93,7 @@ class ServerCall(grpc.aio.ServicerContext[Any, Any]):
         except Exception as error:  # noqa: BLE001 - a handler's error is the caller's UNKNOWN
             self._unexpected(error)
         finally:
+            self._abort = None  # its traceback has this call: a cycle would stay until the next collection
             if self._timer is not None:
                 self._timer.cancel()
             for callback in self._callbacks:
@@ -118,8 +121,9 @@ class ServerCall(grpc.aio.ServicerContext[Any, Any]):
             if inspect.isawaitable(response):
                 response = await response
             if self._code is grpc.StatusCode.OK and self._abort is None:
-                self._send_initial()
-                self._way.send(self._client.message_arrived, serialized(self._serialize, response))
+                body = serialized(self._serialize, response)
+                self._send_status(Status(self._code, self._details, self._trailing), body)
+                return
         self._send_status(Status(self._code, self._details, self._trailing))
 
     async def _stream(self, serve: Callable[..., Any], message: Any) -> None:
@@ -140,16 +144,23 @@ class ServerCall(grpc.aio.ServicerContext[Any, Any]):
             self._initial_sent = True
             self._way.send(self._client.initial_arrived, metadata)
 
-    def _send_status(self, status: Status) -> None:
+    def _send_status(self, status: Status, body: bytes | None = None) -> None:
+        """The end in one piece with what was not sent before it, as grpc.aio sends the answer to a unary call."""
         if not self._status_sent:
             self._status_sent = True
-            self._send_initial()
-            self._way.send(self._client.status_arrived, status)
+            initial: RawMetadata | None = None if self._initial_sent else ()
+            self._initial_sent = True
+            self._way.send(self._client.end_arrived, body, status, initial)
 
     # What arrives from the client
 
     def client_gone(self) -> None:
-        """The caller has cancelled, or its time is over: the handler is cancelled."""
+        """The caller has cancelled, which is not heard on a silent connection."""
+        if not self._way.is_silent:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Nobody waits any more, or the time is over: the handler is cancelled."""
         if not self._gone:
             self._gone = True
             if self.task is not None:
@@ -161,12 +172,17 @@ class ServerCall(grpc.aio.ServicerContext[Any, Any]):
         if self._untaken_bytes <= UNREAD_BYTES and self._room is not None and not self._room.done():
             self._room.set_result(None)
 
-    def disconnected(self) -> None:
-        """The connection to the caller is cut: each end notices by itself."""
-        if not self._status_sent:
+    def fall_silent(self) -> None:
+        """Nothing passes between the two ends any more, and neither is told."""
+        self._way.is_silent = True
+
+    def disconnected(self, details: str) -> None:
+        """The connection to the caller is cut: each end notices by itself, also what was lost in silence."""
+        if self._way.is_silent or not self._status_sent:
             self._status_sent = True
-            self._way.send(self._client.status_arrived, Status(grpc.StatusCode.UNAVAILABLE, "Socket closed"))
-        self.client_gone()
+            self._way.is_silent = False
+            self._way.send(self._client.end_arrived, None, Status(grpc.StatusCode.UNAVAILABLE, details), None)
+        self._give_up()
 
     def cut_off(self, status: Status) -> None:
         """The server ends, and the call with it."""
@@ -200,11 +216,9 @@ class ServerCall(grpc.aio.ServicerContext[Any, Any]):
         self._send_initial(raw_metadata(initial_metadata))
 
     async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Any = ()) -> NoReturn:
-        """End the call with a status; always raises."""
+        """End the call with a status; always raises. Of a call that was cut off nobody hears it."""
         if self._abort is not None:
             raise grpc.aio.UsageError("Abort already called!")
-        if self._status_sent:
-            raise grpc.aio.UsageError("RPC already finished.")
         if code is grpc.StatusCode.OK:
             raise ValueError("abort wants an error: grpc.aio would leave the caller without an answer")
         self._abort = grpc.aio.AbortError("Locally aborted.")
@@ -240,8 +254,8 @@ class ServerCall(grpc.aio.ServicerContext[Any, Any]):
         """Nothing is compressed here."""
 
     def peer(self) -> str:
-        """A caller on the same machine."""
-        return "unix:"
+        """The caller's address."""
+        return self.request.connection.peer
 
     def peer_identities(self) -> Iterable[bytes] | None:
         """Nobody is authenticated."""

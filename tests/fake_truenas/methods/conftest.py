@@ -59,12 +59,12 @@ class Box:
             return 0
 
         connection = self.nas.db.connection
-        connection.set_progress_handler(count, 100)
+        connection.set_progress_handler(count, 1)  # by the hundred, earlier runs of a statement would count too
         try:
             self(method, *params)
         finally:
             connection.set_progress_handler(None, 0)
-        return steps
+        return steps // 100
 
     def listen(self) -> list[tuple]:
         """From now on, note events as (collection, msg, id, fields)."""

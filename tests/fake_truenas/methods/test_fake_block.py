@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from fake_truenas.errors import ApiError
+from fake_truenas.methods.fake_block import FILE_BLOCK_BYTES
 from tests.fake_truenas.methods.conftest import GIB, Box
 from tests.fake_truenas.rpc import make_nas
 
@@ -65,9 +66,9 @@ def test_what_does_not_fit_is_refused(box):
         ("offset", "Input should be greater than or equal to 0", 22)
     ]
     assert box.refused("fake.block.write", "tank/x", 0, "") == [(None, "PoolDataset tank/x does not exist", 2)]
-    assert box.refused("fake.block.write", "tank/fs", 0, "") == [("zvol", "tank/fs is not a volume", 22)]
     assert box.refused("fake.block.read", "tank/v@x", 0, 1) == [(None, "PoolSnapshot tank/v@x does not exist", 2)]
-    assert box.refused("fake.block.read", "tank/fs@s", 0, 1)[0][1] == "tank/fs@s is not a snapshot of a volume"
+    assert box.refused("fake.block.write", "tank/fs", 1 << 40, "eA==")[0][0] == "offset"
+    assert box.failed("fake.block.write", "tank/fs@s", 0, "")[0] == 30
     assert box.refused("fake.block.read", "tank/v", 0, (1 << 20) + 1)[0][0] == "length"
     assert box.failed("fake.block.write", "tank/v@s", 0, "")[0] == 30
     assert box.refused("fake.block.changed", "tank/v", "tank/v@s")[0] == ("base", "tank/v is not a snapshot", 22)
@@ -155,6 +156,17 @@ def test_a_full_quota_refuses_the_write_and_keeps_nothing_of_it(box):
     box("fake.block.write", "tank/fs/v", 0, b64(b"y" * (1 << 20)))  # a rewrite needs no more
 
 
+def test_bytes_of_a_file_system_take_space_and_go_with_it(box):
+    box.filesystem("tank/fs")
+    before = prop(box, "tank", "available")
+    box("fake.block.write", "tank/fs", 100, b64(b"x" * 4096))
+    assert prop(box, "tank/fs", "used") == 8192
+    box("fake.block.write", "tank/fs", 1 << 30, b64(b"x" * (1 << 20)))  # as much as is written counts, not up to where
+    assert prop(box, "tank/fs", "used") == (1 << 20) + 8192
+    box("pool.dataset.delete", "tank/fs")
+    assert prop(box, "tank", "available") == before
+
+
 def test_a_target_lets_only_its_initiators_in(box):
     group = box("iscsi.initiator.create", {"initiators": ["iqn.1993-08.org:good"]})["id"]
     box("iscsi.target.create", {"name": "t", "groups": [{"portal": 1, "initiator": group}]})
@@ -203,14 +215,24 @@ ANY = st.integers(0, 59)
 
 
 class Plane(RuleBasedStateMachine):
-    """Random use of the whole API: contents follow the model, and the space used follows the blocks."""
+    """Random use of the whole API: contents follow the model, and the space used follows the blocks.
+
+    Attributes:
+        scale: how many times longer blocks, offsets and lengths are than in the rules.
+    """
+
+    scale = 1
 
     def __init__(self) -> None:
         super().__init__()
         self.box = Box()
         self.numbers = 0
-        self.box.zvol("tank/v", SIZE, volblocksize="512")
-        self.zvols = [Model("tank/v", bytearray(SIZE))]
+        self.size = SIZE * self.scale
+        self.make("tank/v")
+        self.zvols = [Model("tank/v", bytearray(self.size))]
+
+    def make(self, name: str) -> None:
+        self.box.zvol(name, SIZE, volblocksize="512")
 
     def teardown(self) -> None:
         self.box.nas.close()
@@ -238,13 +260,14 @@ class Plane(RuleBasedStateMachine):
 
     @rule(which=ANY, offset=st.integers(0, SIZE - 1), letter=st.sampled_from(b"abc"), length=st.integers(1, SIZE))
     def write(self, which: int, offset: int, letter: int, length: int):
-        zvol, data = self.zvol(which), bytes([letter]) * min(length, SIZE - offset)
+        zvol, data = self.zvol(which), bytes([letter]) * min(length, SIZE - offset) * self.scale
+        offset *= self.scale
         self.box("fake.block.write", zvol.name, offset, b64(data))
         zvol.content[offset : offset + len(data)] = data
 
     @rule(which=ANY, offset=st.integers(0, SIZE - 1), length=st.integers(1, SIZE))
     def unmap(self, which: int, offset: int, length: int):
-        zvol, length = self.zvol(which), min(length, SIZE - offset)
+        zvol, length, offset = self.zvol(which), min(length, SIZE - offset) * self.scale, offset * self.scale
         self.box("fake.block.unmap", zvol.name, offset, length)
         zvol.content[offset : offset + length] = bytes(length)
 
@@ -311,9 +334,9 @@ class Plane(RuleBasedStateMachine):
     @invariant()
     def contents_follow_the_model(self):
         for zvol in self.zvols:
-            assert read(self.box, zvol.name, 0, SIZE) == zvol.content
+            assert read(self.box, zvol.name, 0, self.size) == zvol.content
             for short, content in zvol.snapshots.items():
-                assert read(self.box, f"{zvol.name}@{short}", 0, SIZE) == content
+                assert read(self.box, f"{zvol.name}@{short}", 0, self.size) == content
 
     @invariant()
     def differences_leave_nothing_out(self):
@@ -328,16 +351,20 @@ class Plane(RuleBasedStateMachine):
     @invariant()
     def space_follows_the_blocks(self):
         db = self.box.nas.db
-        for row in db.rows("select * from dataset where type = 'VOLUME'"):
-            held = db.value("select count(*) from zvol_block where dataset = ? and hole = 0", (row["pk"],)) * BLOCK
+        for row in db.rows("select * from dataset where name like 'tank/%'"):
+            held = (
+                db.value("select count(*) from zvol_block where dataset = ? and hole = 0", (row["pk"],))
+                * BLOCK
+                * self.scale
+            )
             assert row["head"] + row["snaps"] == held
             runs = self.box("fake.block.allocated", row["name"])["runs"]
             assert row["referenced"] == sum(length for _, length in runs)
             newest = db.value("select max(createtxg) from snapshot where dataset = ?", (row["pk"],)) or 0
             sql = "select count(*) from zvol_block where dataset = ? and hole = 0 and death = 1 << 62 and birth > ?"
-            assert row["uniq"] == db.value(sql, (row["pk"], newest)) * BLOCK
+            assert row["uniq"] == db.value(sql, (row["pk"], newest)) * BLOCK * self.scale
             self.check_snapshots(row["pk"])
-        total = db.value("select count(*) from zvol_block where hole = 0") * BLOCK
+        total = db.value("select count(*) from zvol_block where hole = 0") * BLOCK * self.scale
         assert db.value("select child from dataset where name = 'tank'") == total
 
     def check_snapshots(self, dataset: int) -> None:
@@ -348,12 +375,23 @@ class Plane(RuleBasedStateMachine):
         for row in db.rows("select birth, death from zvol_block where dataset = ? and hole = 0", (dataset,)):
             by = [place for place, one in enumerate(snapshots) if row["birth"] <= one["createtxg"] < row["death"]]
             if len(by) == 1 and row["death"] != 1 << 62:
-                seen[by[0]] += BLOCK
+                seen[by[0]] += BLOCK * self.scale
         assert [one["uniq"] for one in snapshots] == seen
+
+
+class FilePlane(Plane):
+    """The same on file systems."""
+
+    scale = FILE_BLOCK_BYTES // BLOCK
+
+    def make(self, name: str) -> None:
+        self.box.filesystem(name)
 
 
 TestPlane = Plane.TestCase
 TestPlane.settings = settings(max_examples=25, stateful_step_count=40)
+TestFilePlane = FilePlane.TestCase
+TestFilePlane.settings = settings(max_examples=10, stateful_step_count=30)
 
 
 def test_contents_and_shares_survive_a_restart(tmp_path):

@@ -1,7 +1,7 @@
 """The simulated channel and server against grpc.aio over real sockets: one body of tests, the same expectations."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import grpc
@@ -89,3 +89,70 @@ def test_callers_that_are_cut_off_hear_unavailable_and_their_handlers_are_cancel
     if outcome.error is not None:
         raise outcome.error
     assert outcome.result == (grpc.StatusCode.UNAVAILABLE, "Socket closed", True, 1)
+
+
+def silent(then: Callable[[World, Blocked, SimGrpcServer, asyncio.Task[grpc.StatusCode]], Awaitable[None]]) -> None:
+    """A call runs whose connection has fallen silent; the task ends with its code."""
+
+    async def program() -> None:
+        world, blocked = simulated(Exchange(lambda: 0.01)), Blocked()
+        stub = await world.controller(blocked.handle)
+        call = stub.CreateVolume(request())
+        await blocked.begun.wait()
+        server = world.servers[0]
+        assert isinstance(server, SimGrpcServer)
+        assert server.disconnect(blocked.context.peer(), "blackhole") == 1
+        code = asyncio.ensure_future(call.code())
+        await then(world, blocked, server, code)
+        await asyncio.wait([code])
+        await world.close()
+
+    outcome = simulate(program)
+    if outcome.error is not None:
+        raise outcome.error
+    assert outcome.leaked == ()
+
+
+def test_an_answer_that_was_lost_in_silence_ends_with_it() -> None:
+    async def then(
+        world: World, blocked: Blocked, server: SimGrpcServer, code: "asyncio.Task[grpc.StatusCode]"
+    ) -> None:
+        blocked.go_on.set()
+        await blocked.ended.wait()
+        await asyncio.sleep(100)
+        assert not code.done()
+        server.heal()
+        assert await code is grpc.StatusCode.UNAVAILABLE
+        assert not blocked.cancelled
+
+    silent(then)
+
+
+def test_who_gives_up_in_silence_is_not_heard_until_it_ends() -> None:
+    async def then(
+        world: World, blocked: Blocked, server: SimGrpcServer, code: "asyncio.Task[grpc.StatusCode]"
+    ) -> None:
+        code.cancel()
+        await asyncio.wait([code])
+        await world.channels[0].close()
+        await asyncio.sleep(100)
+        assert not blocked.ended.is_set()
+        server.heal()
+        await blocked.ended.wait()
+        assert blocked.cancelled
+
+    silent(then)
+
+
+@pytest.mark.parametrize("grace_s", [0, 10])
+def test_silence_ends_with_its_server(grace_s: float) -> None:
+    async def then(
+        world: World, blocked: Blocked, server: SimGrpcServer, code: "asyncio.Task[grpc.StatusCode]"
+    ) -> None:
+        stopping = asyncio.ensure_future(server.stop(grace_s))
+        blocked.go_on.set()
+        await stopping
+        assert await code is grpc.StatusCode.UNAVAILABLE
+        assert blocked.cancelled is (grace_s == 0)
+
+    silent(then)

@@ -1,0 +1,37 @@
+"""What the manifests of a plan want."""
+
+import pytest
+
+from csisim.co.manifests import ManifestError
+from csisim.runs.plan import RunPlan
+from csisim.runs.wanted import wanted
+from tests.runs.test_intents import MANIFEST
+
+DRIVER = "csi.csisim.dev"
+
+
+def plan(*manifests: str) -> RunPlan:
+    return RunPlan(seed=1, workload="co", manifests=manifests)
+
+
+def test_what_a_later_manifest_says_of_the_same_object_comes_afterwards():
+    found = wanted(plan(MANIFEST, MANIFEST.replace("1Gi", "2Gi")), DRIVER)
+    assert {each.ref for each in found.objects} == {each.ref for (stage,) in [found.changes] for each in stage}
+
+
+def test_a_claim_that_waits_for_another_driver_is_refused():
+    with pytest.raises(
+        ManifestError, match=r"has the provisioner 'csi\.csisim\.dev', and the driver that runs here is"
+    ):
+        wanted(plan(MANIFEST), "csi.other.dev")
+
+
+def test_a_claim_of_a_class_that_is_not_there_is_refused():
+    claims_only = "---".join(part for part in MANIFEST.split("---") if "kind: StorageClass" not in part)
+    with pytest.raises(ManifestError, match=r"there is no StorageClass '.*' in the manifests"):
+        wanted(plan(claims_only), DRIVER)
+
+
+def test_errors_say_which_manifest():
+    with pytest.raises(ManifestError, match="manifest 2, document 1: kind: is required"):
+        wanted(plan(MANIFEST, "a: 1"), DRIVER)

@@ -1,0 +1,58 @@
+"""Where work is done."""
+
+import multiprocessing
+import signal
+import sys
+from concurrent.futures import Future
+from multiprocessing.process import BaseProcess
+
+import pytest
+
+from csisim.executors import Inline, NoCluster, dask, processes
+
+
+def test_one_job_runs_in_this_process_at_once() -> None:
+    with processes(1) as place:
+        assert place.workers == 1
+        assert place.executor.submit(multiprocessing.current_process).result() is multiprocessing.current_process()
+
+
+def test_an_error_is_for_whoever_asks_for_the_result() -> None:
+    future: Future[int] = Inline().submit(int, "x")
+    with pytest.raises(ValueError, match="invalid literal"):
+        future.result()
+
+
+def broken_off() -> list[BaseProcess]:
+    """A block that ends with an error while its workers are at work for ever; gives them."""
+    workers: list[BaseProcess] = []
+    try:
+        with processes(2) as place:
+            assert place.executor.submit(max, 1, 2).result() == 2
+            place.executor.submit(signal.pause)
+            workers = multiprocessing.active_children()
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        return workers
+
+
+def test_after_an_error_nobody_waits_for_what_is_still_running() -> None:
+    workers = broken_off()
+    assert workers
+    for worker in workers:
+        worker.join(30)
+        assert not worker.is_alive()
+
+
+def test_without_dask_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(NoCluster, match=r"pip install 'csisim\[dask\]'"), dask("tcp://127.0.0.1:1"):
+        pass
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://x", ""])
+def test_a_cluster_that_is_not_there_is_named(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("csisim.executors._CONNECT_S", 0.2)
+    with pytest.raises(NoCluster, match="no Dask scheduler at"), dask(address):
+        pass
