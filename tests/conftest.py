@@ -4,6 +4,7 @@ Compiled tests are kept in pytest's own cache directory, also where the environm
 rewriting the assertions of all of them anew takes each process of a run several seconds.
 """
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -25,3 +26,11 @@ pytest_plugins = ["tests.support.plugin"]
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One worker more than there are processors: tests wait for sockets and timers a fifth of the time."""
     return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Thousands of collected tests are not garbage, and to look through them again and again takes a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)

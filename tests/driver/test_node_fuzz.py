@@ -103,7 +103,7 @@ def requests(draw: st.DrawFn, root: str, contexts: list[dict[str, str]]) -> Mess
 
 
 @given(data=st.data())
-@settings(max_examples=75)
+@settings(max_examples=50)
 def test_no_request_gets_anything_but_an_answer_or_a_csi_error(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as directory:
         world = World(Path(directory))

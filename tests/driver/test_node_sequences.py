@@ -153,7 +153,7 @@ class Run:
 
 
 @given(st.lists(steps(), min_size=4, max_size=40))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_promises_hold_and_everything_can_be_undone(program: list[tuple[str, str, str, int]]) -> None:
     async def scenario(directory: str) -> None:
         run = Run(Path(directory))

@@ -317,4 +317,4 @@ class Zvols(RuleBasedStateMachine):
 
 
 TestZvols = Zvols.TestCase
-TestZvols.settings = settings(max_examples=25, stateful_step_count=40)
+TestZvols.settings = settings(max_examples=15, stateful_step_count=40)

@@ -52,7 +52,7 @@ def answer(read: Any) -> Any:
 @example('{"msg":"connect","version":"1","features":{"PY_EXCEPTIONS":1}}')
 @example('{"msg":"sub","id":{"$date":0},"name":"a"}')
 @example('{"msg":"unsub","id":{"$set":[1]}}')
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
 def test_any_text_is_read(framing: Legacy, text: str) -> None:
     found = framing.read(text)
     match found:

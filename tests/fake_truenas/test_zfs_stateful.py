@@ -317,5 +317,5 @@ class Zfs(RuleBasedStateMachine):
 def test_the_server_does_what_zfs_would() -> None:
     """Many steps each, because what goes wrong needs a snapshot, a clone of it, and something done to either."""
     more = os.environ.get("ZFS_STATEFUL_EXAMPLES")
-    long = settings(max_examples=int(more or 20), stateful_step_count=80, derandomize=more is None)
+    long = settings(max_examples=int(more or 14), stateful_step_count=80, derandomize=more is None)
     run_state_machine_as_test(Zfs, settings=long)

@@ -93,7 +93,7 @@ _matches = st.builds(
 ).filter(lambda match: all(pattern.count("*") <= 8 for _, pattern in match.patterns))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     st.builds(
         Rule,
@@ -106,7 +106,7 @@ def test_any_rule_that_can_be_made_reads_back_as_itself(rule: Rule) -> None:
     assert parse_rule(str(rule)) == rule
 
 
-@settings(max_examples=500)
+@settings(max_examples=250)
 @given(st.text(max_size=60) | st.text(alphabet='abr.:{}=%*+#/~[]()->," 1sm', max_size=60))
 def test_any_text_is_a_rule_or_refused(text: str) -> None:
     try:

@@ -53,7 +53,7 @@ async def test_a_full_table_takes_no_more_until_something_is_removed() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(NAMES[:8]), st.sampled_from([None, b"", b"1", b"2" * CONTENT_BYTES]))))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 async def test_it_is_a_dict_whichever_names_meet(changes: list[tuple[str, bytes | None]]) -> None:
     crowded = pytest.MonkeyPatch()
     crowded.setattr(slots, "SLOTS", 8)  # so that most names meet another

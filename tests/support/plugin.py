@@ -16,7 +16,7 @@ _HEALTH = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthChec
 
 settings.register_profile(
     "reproducible",
-    max_examples=50,
+    max_examples=40,
     derandomize=True,
     deadline=None,
     database=None,

@@ -113,7 +113,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> list:
 
 @pytest.mark.parametrize("train", [train for train in TRAINS if train != "25.10"])
 def test_every_call_of_other_releases_ends_with_a_result_or_a_refusal(boxes, runner, train, logged):
-    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(seed=SEEDS)
     def check(seed):
         check_call(boxes[train], runner, call_of(seed, train), logged)
@@ -121,7 +121,7 @@ def test_every_call_of_other_releases_ends_with_a_result_or_a_refusal(boxes, run
     check()
 
 
-@settings(max_examples=350, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=SEEDS)
 def test_every_call_ends_with_a_result_or_a_refusal(boxes, runner, logged, seed):
     check_call(boxes["25.10"], runner, call_of(seed, "25.10", but=ELSEWHERE), logged)

@@ -389,7 +389,7 @@ class FilePlane(Plane):
 
 
 TestPlane = Plane.TestCase
-TestPlane.settings = settings(max_examples=25, stateful_step_count=40)
+TestPlane.settings = settings(max_examples=15, stateful_step_count=40)
 TestFilePlane = FilePlane.TestCase
 TestFilePlane.settings = settings(max_examples=10, stateful_step_count=30)
 

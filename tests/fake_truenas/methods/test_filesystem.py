@@ -492,7 +492,7 @@ PATHS = st.sampled_from(
 VALUES = st.none() | st.booleans() | st.integers(-2, 600) | PATHS | st.sampled_from(["755", "000", "apps", "9"])
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(method=st.sampled_from(["stat", "statfs", "listdir", "getacl"]), path=PATHS | VALUES, made=PATHS, mode=VALUES)
 def test_whatever_is_asked_ends_with_a_result_or_a_refusal(method, path, made, mode):
     box = Box()
