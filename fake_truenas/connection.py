@@ -189,6 +189,11 @@ class Connection:
         for task in list(self._tasks):
             task.cancel()
 
+    async def quiet(self) -> None:
+        """Wait until the calls that run have ended, as those do that outlive their connection."""
+        while self._tasks:
+            await asyncio.wait(tuple(self._tasks))
+
     def notify(self, method: str, params: dict[str, Any]) -> None:
         """Send a notification in this connection's protocol; one that can no longer be sent is lost.
 

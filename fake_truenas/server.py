@@ -121,6 +121,9 @@ class Server:
         idle = self._watch(websocket)
         try:
             await connection.run()
+            if idle is not None:
+                idle.stop()
+            await connection.quiet()  # until then it is one of those whose calls end with the server
         finally:
             del self._connections[connection]
             if idle is not None:

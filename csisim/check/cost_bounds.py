@@ -61,7 +61,7 @@ _OTHERS: Final[Mapping[str, tuple[int, int, int]]] = {
 MOUNTS: Final[Mapping[str, int]] = {
     "NodeStageVolume": 7,  # of an interrupted one, whose file system is to be grown
     "NodeUnstageVolume": 8,
-    "NodePublishVolume": 6,
+    "NodePublishVolume": 7,  # where a record names another target, whose mount an interrupted call never made
     "NodeUnpublishVolume": 6,
     "NodeGetVolumeStats": 2,
     "NodeExpandVolume": 3,

@@ -47,6 +47,32 @@ async def test_closing_the_server_does_not_wait_for_a_parked_call() -> None:
     nas.close()
 
 
+async def test_a_call_that_has_outlived_its_connection_ends_with_the_server() -> None:
+    nas = make_nas()
+    parked, ended = asyncio.Event(), asyncio.Event()
+
+    async def park(call: Call, proceed: Proceed) -> Any:
+        parked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    server = await nas.serve("127.0.0.1", 0)
+    nas.intercept = park
+    async with connect(server.url, proxy=None) as ws:
+        await ws.send('{"jsonrpc":"2.0","id":1,"method":"core.ping"}')
+        await parked.wait()
+        ws.transport.abort()
+        await ws.wait_closed()
+    while nas.sessions:
+        await asyncio.sleep(0)
+    assert not ended.is_set()
+    await server.close()
+    assert ended.is_set()
+    nas.close()
+
+
 async def test_a_port_in_use_is_an_os_error(server: Server, nas: Nas) -> None:
     with pytest.raises(OSError, match="in use"):
         await nas.serve("127.0.0.1", server.port)
