@@ -50,9 +50,9 @@ def test_without_dask_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) 
         pass
 
 
+@pytest.mark.usefixtures("with_dask")
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://x", ""])
 def test_a_cluster_that_is_not_there_is_named(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("distributed")
     monkeypatch.setattr("csisim.executors._CONNECT_S", 0.2)
     with pytest.raises(NoCluster, match="no Dask scheduler at"), dask(address):
         pass

@@ -45,8 +45,10 @@ def test_processes_with_other_hashes_of_texts_have_the_same(digest: str, monkeyp
     assert (tally.digest, tally.runs) == (digest, 8)
 
 
+@pytest.mark.usefixtures("with_dask")
 def test_a_dask_cluster_has_the_same(digest: str) -> None:
-    distributed = pytest.importorskip("distributed")
+    import distributed
+
     options: dict[str, Any] = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
     with distributed.LocalCluster(**options) as cluster, dask(cluster.scheduler_address) as place:
         assert place.workers == 2

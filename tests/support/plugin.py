@@ -3,6 +3,7 @@
 `pytest --hypothesis-profile=thorough` searches longer and with fresh random inputs; the default profile is reproducible.
 """
 
+import copyreg
 import logging
 from collections.abc import Iterator
 
@@ -34,6 +35,16 @@ def _heard() -> Iterator[None]:
     if logging.root.manager.disable != logging.NOTSET:
         structlog.reset_defaults()
         logging.disable(logging.NOTSET)
+
+
+@pytest.fixture
+def with_dask() -> Iterator[None]:
+    """Skips where there is none. Importing it changes how exceptions are pickled, which other tests look at."""
+    before = dict(copyreg.dispatch_table)
+    pytest.importorskip("distributed")
+    yield
+    copyreg.dispatch_table.clear()
+    copyreg.dispatch_table.update(before)
 
 
 @pytest.fixture(scope="session")
