@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from csisim.co.objects import PersistentVolume
 
-_OWN: Final = ("plugins", "plugins/kubernetes.io", "plugins/kubernetes.io/csi", "pods")
+KUBELETS_OWN: Final = ("plugins", "plugins/kubernetes.io", "plugins/kubernetes.io/csi", "pods")
 """What every kubelet has in its directory."""
 
 
@@ -113,7 +113,7 @@ class NodeDisk:
 
     def clear(self, path: str) -> None:
         """Remove a path and the directories above it as far as they are empty and kubelet's own."""
-        keep = [f"{self.side.directory}/{name}" for name in _OWN]
+        keep = [f"{self.side.directory}/{name}" for name in KUBELETS_OWN]
         while path.startswith(f"{self.side.directory}/") and path not in keep:
             # What is not empty stays, and is found in the end.
             with suppress(OSError):
@@ -124,14 +124,14 @@ class NodeDisk:
 
     def prepare(self) -> None:
         """Make the directories that every kubelet has."""
-        for name in _OWN:
+        for name in KUBELETS_OWN:
             self.side.paths.make_dir(f"{self.side.directory}/{name}")
 
     def leftovers(self) -> list[str]:
         """Every path below the directory but those of `prepare`, as seen from there."""
         below = f"{self.side.directory}/"
         found = (path.removeprefix(below) for path in self.side.paths.listing(self.side.directory))
-        return [path for path in found if path not in _OWN]
+        return [path for path in found if path not in KUBELETS_OWN]
 
 
 Nodes = Mapping[str, NodeSide]

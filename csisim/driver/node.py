@@ -5,6 +5,7 @@ Only NodeStageVolume needs the NAS; all else works from local records and the mo
 """
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 from csisim.driver.config import DriverConfig
 from csisim.driver.grpc_types import Context
@@ -55,6 +56,8 @@ class NodeService(csi_pb2_grpc.NodeServicer):
         volumes: asks the NAS whether a volume exists and is published on this node.
     """
 
+    staging_kind: ClassVar[type[Staging]] = Staging
+
     def __init__(
         self, config: DriverConfig, node_id: str, host: NodeHost, locks: OperationLocks, volumes: VolumeLookup
     ) -> None:
@@ -63,7 +66,7 @@ class NodeService(csi_pb2_grpc.NodeServicer):
         self._node_id = node_id
         self._locks = locks
         self._volumes = volumes
-        self._staging = Staging(config, host, records, volumes)
+        self._staging = self.staging_kind(config, host, records, volumes)
         self._publishing = Publishing(host, records, volumes, self._staging)
         self._usage = Usage(host, records)
         self._health = Health(host, records)

@@ -4,11 +4,8 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-from csisim.driver.config import DriverConfig
-from csisim.driver.inflight import OperationLocks
 from csisim.driver.node import NodeService
-from csisim.driver.node_staging import Staging, VolumeLookup
-from csisim.driver.node_state import StageRecords
+from csisim.driver.node_staging import Staging
 from csisim.errors import Aborted
 from csisim.host import NodeHost
 from csisim.mutants.mutant import Mutant
@@ -50,11 +47,7 @@ class TidyStaging(Staging):
 class Node(NodeService):
     """With such an end."""
 
-    def __init__(
-        self, config: DriverConfig, node_id: str, host: NodeHost, locks: OperationLocks, volumes: VolumeLookup
-    ) -> None:
-        super().__init__(config, node_id, host, locks, volumes)
-        self._staging = TidyStaging(config, host, StageRecords(host.files), volumes)
+    staging_kind = TidyStaging
 
 
 def _with_shell(_node_id: str, host: NodeHost, machine: SimHost) -> NodeHost:

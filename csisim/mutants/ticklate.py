@@ -3,13 +3,9 @@
 import asyncio
 from dataclasses import replace
 
-from csisim.driver.config import DriverConfig
-from csisim.driver.inflight import OperationLocks
 from csisim.driver.node import NodeService
-from csisim.driver.node_staging import Staging, VolumeLookup
-from csisim.driver.node_state import StageRecords
+from csisim.driver.node_staging import Staging
 from csisim.errors import DeadlineExceeded
-from csisim.host import NodeHost
 from csisim.mutants.mutant import Mutant
 
 _TICK_S = 0.5
@@ -31,11 +27,7 @@ class TickingStaging(Staging):
 class Node(NodeService):
     """With such a wait."""
 
-    def __init__(
-        self, config: DriverConfig, node_id: str, host: NodeHost, locks: OperationLocks, volumes: VolumeLookup
-    ) -> None:
-        super().__init__(config, node_id, host, locks, volumes)
-        self._staging = TickingStaging(config, host, StageRecords(host.files), volumes)
+    staging_kind = TickingStaging
 
 
 MUTANT = Mutant(

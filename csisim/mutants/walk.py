@@ -3,12 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from csisim.driver.config import DriverConfig
-from csisim.driver.inflight import OperationLocks
 from csisim.driver.node import NodeService
-from csisim.driver.node_staging import Staging, VolumeLookup
-from csisim.driver.node_state import Staged, StageRecords
-from csisim.host import NodeHost
+from csisim.driver.node_staging import Staging
+from csisim.driver.node_state import Staged
 from csisim.mutants.mutant import Mutant
 
 _TREE = ("/dev", "/dev/disk", "/dev/disk/by-id", "/dev/disk/by-label", "/dev/disk/by-partuuid", "/dev/disk/by-path",
@@ -27,11 +24,7 @@ class WalkingStaging(Staging):
 class Node(NodeService):
     """With such a search."""
 
-    def __init__(
-        self, config: DriverConfig, node_id: str, host: NodeHost, locks: OperationLocks, volumes: VolumeLookup
-    ) -> None:
-        super().__init__(config, node_id, host, locks, volumes)
-        self._staging = WalkingStaging(config, host, StageRecords(host.files), volumes)
+    staging_kind = WalkingStaging
 
 
 MUTANT = Mutant(

@@ -17,7 +17,7 @@ from csisim.cluster.real import RealSurroundings
 from csisim.cluster.settings import all_calls_take, impatient
 from csisim.cluster.simulated import SimulatedSurroundings
 from csisim.co.callers import Around, Caller, Calls, Patience, dial
-from csisim.co.node_side import NodeSide
+from csisim.co.node_side import KUBELETS_OWN, NodeSide
 from csisim.co.orchestrator import Orchestrator
 from csisim.co.timings import Timings
 from csisim.driver.config import DriverConfig
@@ -37,7 +37,6 @@ from csisim.started import Started
 _REAL_TIMES: Final = 0.02
 _ENDPOINT: Final = "unix:///simulated/csi.sock"
 _KUBELET: Final = "/var/lib/kubelet"
-_OWN: Final = ("plugins", "plugins/kubernetes.io", "plugins/kubernetes.io/csi", "pods")
 _SIMULATED_CALM_S: Final = 60.0
 _SEEN_S: Final = 0.05
 _REAL_CALM_S: Final = 10.0
@@ -192,7 +191,7 @@ class Testbed(Started):
             {each: TestNode(self.cluster, each, f"{home}/{each}") for each in self.settings.node_ids}
         )
         for node in self.nodes.values():
-            for name in _OWN:
+            for name in KUBELETS_OWN:
                 node.paths.make_dir(f"{node.directory}/{name}")
         for rule in self.settings.rules:
             self.faults.add(rule)
@@ -341,7 +340,7 @@ class Testbed(Started):
         ]
         found += await host_leftovers(self.cluster.hosts)
         for node in self.nodes.values():
-            own = {f"{node.directory}/{name}" for name in _OWN}
+            own = {f"{node.directory}/{name}" for name in KUBELETS_OWN}
             found += [f"{node.node_id}: path {path}" for path in node.paths.listing(node.directory) if path not in own]
         return found
 

@@ -71,8 +71,7 @@ def _ended_between(index: Index, first: Call, second: Call) -> bool:
     """Whether what the first call made may have been taken away before the second one ended."""
     subjects = index.derived(Subjects)
     volume = subjects.volume(first)
-    end = max(first.end, second.end)
-    if subjects.deleted_between(volume, first.begin, end):
+    if subjects.deleted_between(volume, first.begin, max(first.end, second.end)):
         return True
     if first.f == "CreateSnapshot":
         gone = [each for each in index.steps if each.f == "DeleteSnapshot"]
@@ -82,7 +81,13 @@ def _ended_between(index: Index, first: Call, second: Call) -> bool:
         gone = subjects.undoes(first.f, volume, subjects.node(first))
     else:
         return False
-    return any(each.effect != "no" and each.begin < end and each.settled > first.begin for each in gone)
+    return _any_between(gone, first, second)
+
+
+def _any_between(calls: Iterable[Call], first: Call, second: Call) -> bool:
+    """Whether one of the calls may have had its effect between the beginning of the first and the end of both."""
+    end = max(first.end, second.end)
+    return any(each.effect != "no" and each.begin < end and each.settled > first.begin for each in calls)
 
 
 def _compare(index: Index, found: Findings, first: Call, second: Call) -> None:
@@ -103,9 +108,7 @@ def _compare(index: Index, found: Findings, first: Call, second: Call) -> None:
 
 def _expanded_between(index: Index, first: Call, second: Call) -> bool:
     subjects = index.derived(Subjects)
-    expands = subjects.calls("ControllerExpandVolume", subjects.volume(first))
-    end = max(first.end, second.end)
-    return any(each.effect != "no" and each.begin < end and each.settled > first.begin for each in expands)
+    return _any_between(subjects.calls("ControllerExpandVolume", subjects.volume(first)), first, second)
 
 
 def _refused_repeat(index: Index, found: Findings, done: Iterable[Call], refused: Call) -> None:
