@@ -349,6 +349,7 @@ def _waited_s(rpc: Call, children: Sequence[Call]) -> float:
         return 0.0
     waited_s, reached_s = 0.0, rpc.begin_s
     for call in sorted(children, key=lambda each: each.begin_s):
-        waited_s += max(0.0, call.begin_s - reached_s)
+        # One that was sent before the end may arrive long after it.
+        waited_s += max(0.0, min(call.begin_s, rpc.end_s) - reached_s)
         reached_s = max(reached_s, min(call.end_s, rpc.end_s))
     return waited_s + max(0.0, rpc.end_s - reached_s)

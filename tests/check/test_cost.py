@@ -225,6 +225,22 @@ def test_an_operation_whose_worker_has_failed_without_a_word(monkeypatch):
         assert len(check_cost(index([*run.events, stalled])).violations) == expected
 
 
+def test_a_call_of_the_nas_that_arrives_after_its_rpc_has_ended_is_nothing_that_was_waited_for():
+    publish, query, update = "ControllerPublishVolume", "pool.dataset.query", "pool.dataset.update"
+    events = [
+        Event(1, 1.0, "invoke", "rpc", publish, "c1", "node-1"),
+        Event(2, 1.001, "invoke", "nas", query, "c2", "nas", "c1", {"params": [[["id", "=", "tank/v"]]]}),
+        Event(3, 1.006, "ok", "nas", query, "c2", "nas", "c1"),
+        Event(4, 1.007, "info", "rpc", publish, "c1", "node-1", value={"code": "CANCELLED"}),
+        Event(5, 10.65, "invoke", "nas", update, "c3", "nas", "c1"),
+        Event(6, 10.66, "ok", "nas", update, "c3", "nas", "c1"),
+    ]
+    (cost,) = index(events).derived(Costs).all
+    assert [call.id for call in cost.nas] == ["c2", "c3"]
+    assert round(cost.waited_s, 6) == 0.002
+    assert check_cost(index(events)).violations == ()
+
+
 def test_calls_around_which_something_was_wrong_are_not_judged(monkeypatch):
     async def lost_answer(client: Client) -> None:
         await client(client.create("first"))
