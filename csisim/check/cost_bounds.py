@@ -60,13 +60,16 @@ _OTHERS: Final[Mapping[str, tuple[int, int, int]]] = {
 }
 MOUNTS: Final[Mapping[str, int]] = {
     "NodeStageVolume": 7,  # of an interrupted one, whose file system is to be grown
-    "NodeUnstageVolume": 8,
+    "NodeUnstageVolume": 8,  # where at most one path is recorded at which a pod may have the volume; see PER_TARGET
     "NodePublishVolume": 7,  # where a record names another target, whose mount an interrupted call never made
     "NodeUnpublishVolume": 6,
     "NodeGetVolumeStats": 2,
     "NodeExpandVolume": 3,
 }
 """Operations on paths and the mount table."""
+
+PER_TARGET: Final = 3
+"""And so many more for each further path that interrupted calls have left on record: two looks, one removal."""
 
 SCANNING: Final = frozenset({"ListVolumes", "ListSnapshots", "ControllerListVolumeHealth", "CreateVolumeGroupSnapshot"})
 """RPCs that may look at more than what they are asked about, in pages."""
