@@ -314,12 +314,14 @@ def _never_more(index: Index, found: Findings, volume: str, sizes: list[tuple[in
 
 def _never_less(index: Index, found: Findings, volume: str, sizes: list[tuple[int, Call, str]]) -> None:
     subjects = index.derived(Subjects)
-    largest: dict[str, tuple[int, Call]] = {}
+    largest: dict[tuple[str, str], tuple[int, Call]] = {}
     for size_bytes, call, what in sorted(sizes, key=lambda each: each[1].end):
         if not size_bytes:
             continue
         found.looked_at += 1
-        known = largest.get(what)
+        # A node sees what a device had grown to when it last looked: each is compared with itself.
+        where = str(call.request.get("staging_target_path") or call.request.get("volume_path") or "")
+        known = largest.get((what, where))
         if known is not None and known[0] > size_bytes and known[1].end < call.begin:
             since = known[1].end + 1 if known[1].f == "CreateVolume" else known[1].begin
             # A list may show what is half made, and gone again when that fails.
@@ -330,4 +332,4 @@ def _never_less(index: Index, found: Findings, volume: str, sizes: list[tuple[in
                     (*known[1].events, *call.events), call.end_s,
                 )  # fmt: skip
         elif known is None or size_bytes > known[0]:
-            largest[what] = (size_bytes, call)
+            largest[what, where] = (size_bytes, call)

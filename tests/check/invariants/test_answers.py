@@ -243,6 +243,20 @@ def test_a_file_system_that_shrinks_is_a_violation() -> None:
     assert "total of its file system 10 bytes" in summaries(i12, told)[0]
 
 
+def test_another_node_may_not_have_looked_at_a_grown_device_yet() -> None:
+    told = Told()
+    told.create()
+    for path, total, found in (
+        ("/n1/staged", 10, 0),
+        ("/n2/staged", 9, 0),
+        ("/n2/staged", 10, 0),
+        ("/n1/staged", 9, 1),
+    ):
+        usage = {"usage": [{"unit": "BYTES", "total": total}]}
+        told.rpc("NodeGetVolumeStats", {"volume_id": "v", "staging_target_path": path}, response=usage)
+        assert len(summaries(i12, told)) == found
+
+
 def test_more_than_the_limit_is_a_violation() -> None:
     told = Told()
     asked = {"name": "v", "capacity_range": {"required_bytes": 5, "limit_bytes": 8}}
