@@ -27,6 +27,8 @@ _PASSING: Final = frozenset(
     {"EAGAIN", "EINTR", "EIO", "ENOMEM", "EPIPE", "ENETDOWN", "ENETUNREACH", "ECONNABORTED", "ECONNRESET", "ETIMEDOUT",
      "ECONNREFUSED", "EHOSTUNREACH", "EBUSY", "ENODEV", "ENXIO", "ESTALE"}
 )  # fmt: skip
+# No file system takes more than a tenth of a device for itself.
+_USABLE: Final = 0.9
 _DAMAGED: Final = re.compile(r"the record of volume .* is damaged")
 # Calls about an existing volume, for which NOT_FOUND says that it does not exist. NodeGetVolumeStats and
 # NodeExpandVolume also say so of a path.
@@ -245,6 +247,7 @@ def i12(index: Index) -> Result:
         _never_less(index, found, volume, sizes)
         if index.whole and not subjects.calls("ControllerExpandVolume", volume):
             _never_more(index, found, volume, sizes)
+        _seen_at_once(index, found, volume, sizes)
     return found.result()
 
 
@@ -308,6 +311,24 @@ def _never_more(index: Index, found: Findings, volume: str, sizes: list[tuple[in
                     f"Volume {volume} has grown, and nobody expanded it: capacity {known} bytes by"
                     f" {told(index, create)}, and then {size_bytes} bytes by {told(index, call)}.",
                     (*create.events, *call.events), call.end_s,
+                )  # fmt: skip
+                break
+
+
+def _seen_at_once(index: Index, found: Findings, volume: str, sizes: list[tuple[int, Call, str]]) -> None:
+    """Where nothing was left to be done by a node, each node sees what the volume has grown to."""
+    grown = [(size_bytes, call) for size_bytes, call, _ in sizes
+             if call.f == "ControllerExpandVolume" and not call.response.get("node_expansion_required")]  # fmt: skip
+    for size_bytes, call, what in sizes:
+        if call.f != "NodeGetVolumeStats":
+            continue
+        for capacity, expand in grown:
+            existed = index.derived(Subjects).existed(volume, expand.begin, call.end)
+            if size_bytes < capacity * _USABLE and expand.end < call.begin and existed is not None:
+                found.add(
+                    f"{told(index, expand)}: it said {capacity} bytes, and that no node has to do more, and then the"
+                    f" {what} was {size_bytes} bytes by {told(index, call)}.",
+                    (*expand.events, *call.events), call.end_s,
                 )  # fmt: skip
                 break
 

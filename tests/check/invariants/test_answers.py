@@ -257,6 +257,16 @@ def test_another_node_may_not_have_looked_at_a_grown_device_yet() -> None:
         assert len(summaries(i12, told)) == found
 
 
+def test_a_file_system_that_stays_small_is_a_violation_where_no_node_was_to_grow_it() -> None:
+    for required, total, found in ((False, 10, 1), (True, 10, 0), (False, 19, 0)):
+        told = Told()
+        told.create()
+        grown = {"capacity_bytes": 20} | ({"node_expansion_required": True} if required else {})
+        told.rpc("ControllerExpandVolume", {"volume_id": "v"}, response=grown)
+        told.rpc("NodeGetVolumeStats", {"volume_id": "v"}, response={"usage": [{"unit": "BYTES", "total": total}]})
+        assert len(summaries(i12, told)) == found
+
+
 def test_more_than_the_limit_is_a_violation() -> None:
     told = Told()
     asked = {"name": "v", "capacity_range": {"required_bytes": 5, "limit_bytes": 8}}
