@@ -54,7 +54,12 @@ class Event:
         """The stable form; empty members are left out."""
         shown: dict[str, Any] = {"seq": self.seq, "at_s": round(self.at_s, 6), "type": self.type, "kind": self.kind,
                                  "f": self.f}  # fmt: skip
-        shown |= {key: value for key in ("call", "process", "parent") if (value := getattr(self, key))}
+        if self.call:
+            shown["call"] = self.call
+        if self.process:
+            shown["process"] = self.process
+        if self.parent:
+            shown["parent"] = self.parent
         value = self.value() if callable(self.value) else self.value
         if value:
             shown["value"] = dict(value)
@@ -118,29 +123,37 @@ class History:
         raw = (self._seq, self._now(), type_, kind, f, call, process, parent, value)
         self._events.append(raw)
         if self._listeners:
-            event = self._event(*raw)
+            event = self._event(raw)
             for listener in tuple(self._listeners):
                 listener(event)
 
-    def since(self, seq: int = 0, limit: int | None = None) -> list[Event]:
-        """The kept events after this number, oldest first; of many the first `limit`."""
+    def since(self, seq: int = 0, limit: int | None = None, *, plain: bool = False) -> list[Event]:
+        """The kept events after this number, oldest first; of many the first `limit`.
+
+        Args:
+            seq: the number.
+            limit: how many at most.
+            plain: describe their values now, for who is about to read them all.
+        """
         if not self._events or seq >= self._seq:
             return []
         skip = max(0, seq - self._events[0][0] + 1)
         count = len(self._events) - skip
         if count > skip:
             end = None if limit is None else skip + limit
-            return list(itertools.starmap(self._event, itertools.islice(self._events, skip, end)))
+            return [self._event(raw, plain=plain) for raw in itertools.islice(self._events, skip, end)]
         # What is asked for is nearly always at the end, and only the nearer end is cheap to reach.
         newest = list(itertools.islice(reversed(self._events), count))
         newest.reverse()
-        return list(itertools.starmap(self._event, newest[:limit]))
+        return [self._event(raw, plain=plain) for raw in newest[:limit]]
 
-    def _event(self, seq: int, at_s: float, type_: Type, kind: Kind, f: str, *rest: Any) -> Event:
-        call, process, parent, value = rest
-        if value is not None and not isinstance(value, Mapping):
-            value = partial(self.describe, value)
-        return Event(seq, at_s, type_, kind, f, call, process, parent, {} if value is None else value)
+    def _event(self, raw: tuple[Any, ...], *, plain: bool = False) -> Event:
+        seq, at_s, type_, kind, f, call, process, parent, value = raw
+        if value is None:
+            value = {}
+        elif not isinstance(value, dict) and not isinstance(value, Mapping):  # the first is known in less time
+            value = dict(self.describe(value)) if plain else partial(self.describe, value)
+        return Event(seq, at_s, type_, kind, f, call, process, parent, value)
 
     def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Have a function called with each new event; gives the function that ends this."""

@@ -24,7 +24,11 @@ Convert = Callable[[Any], Any]
 def stripped(message: Message) -> dict[str, Any]:
     """The set fields of a message by their proto names, ready for JSON: enums by name, secrets as `***stripped***`."""
     plan = _plan(message.DESCRIPTOR)
-    return {field.name: plan[field.name](value) for field, value in message.ListFields()}
+    shown: dict[str, Any] = {}
+    for field, value in message.ListFields():
+        name, convert = plan[field]
+        shown[name] = value if convert is None else convert(value)
+    return shown
 
 
 def grpc_call(
@@ -51,31 +55,36 @@ def grpc_call(
 
 
 @lru_cache(maxsize=512)
-def _plan(descriptor: Descriptor) -> Mapping[str, Convert]:
-    return {field.name: _converter(field) for field in descriptor.fields}
+def _plan(descriptor: Descriptor) -> Mapping[FieldDescriptor, tuple[str, Convert | None]]:
+    return {field: (field.name, _converter(field)) for field in descriptor.fields}
 
 
-def _converter(field: FieldDescriptor) -> Convert:
+def _converter(field: FieldDescriptor) -> Convert | None:
+    """None where a value is plain already."""
     if field.GetOptions().Extensions[csi_pb2.csi_secret] or field.full_name in _SENSITIVE:
         return lambda _: STRIPPED
     kind = field.message_type
     if kind is not None and kind.GetOptions().map_entry:
-        value = _one(kind.fields_by_name["value"])
+        value = _one(kind.fields_by_name["value"]) or _same
         return lambda mapping: {str(key): value(mapping[key]) for key in sorted(mapping)}
     one = _one(field)
     if field.is_repeated:
-        return lambda values: [one(value) for value in values]
+        return list if one is None else lambda values: [one(value) for value in values]
     return one
 
 
-def _one(field: FieldDescriptor) -> Convert:
+def _same(value: Any) -> Any:
+    return value
+
+
+def _one(field: FieldDescriptor) -> Convert | None:
     if field.message_type is not None:
         return stripped
     if field.enum_type is not None:
         return _enum_name(field.enum_type)
     if field.type == FieldDescriptor.TYPE_BYTES:
         return bytes.hex
-    return lambda value: value
+    return None
 
 
 def _enum_name(enum: EnumDescriptor) -> Convert:

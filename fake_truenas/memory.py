@@ -5,6 +5,7 @@ To open a database, read its schema and prepare some fifty statements takes long
 
 import sqlite3
 import threading
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
@@ -28,14 +29,16 @@ class _Blank:
 
     Attributes:
         connection: is only ever copied from: that takes a tenth of the time of making one.
-        emptying: statements that empty the tables, those first that refer to others.
-        filling: statements and rows that make them what they are in a new database.
+        tables: their names; each one refers to earlier ones only.
+        rows: what is in them in a new database.
+        asking: a query for one row that says of each table whether there is anything in it.
         schema: SQLite's own count of changes to the tables, as a copy has it.
     """
 
     connection: sqlite3.Connection
-    emptying: tuple[str, ...]
-    filling: tuple[tuple[str, list[tuple[object, ...]]], ...]
+    tables: tuple[str, ...]
+    rows: Mapping[str, list[tuple[object, ...]]]
+    asking: str
     schema: int
 
 
@@ -60,17 +63,14 @@ def _blank(script: str) -> _Blank:
     names.sort(key="sqlite_sequence".__ne__)  # the first, because rows that are inserted raise the numbers in it
     with closing(_copy(connection)) as copy:
         schema = _schema(copy)
-    kept = [(name, connection.execute(f"select * from {name}").fetchall()) for name in names]  # noqa: S608 - our names
-    return _Blank(
-        connection,
-        tuple(f"delete from {name}" for name in reversed(names)),  # noqa: S608
-        tuple(_insertion(name, rows) for name, rows in kept if rows),
-        schema,
-    )
+    rows = {name: connection.execute(f"select * from {name}").fetchall() for name in names}  # noqa: S608 - our names
+    asking = "select " + ", ".join(f"exists (select 1 from {name})" for name in names)  # noqa: S608
+    return _Blank(connection, tuple(names), rows, asking, schema)
 
 
 def _copy(connection: sqlite3.Connection) -> sqlite3.Connection:
     copy = sqlite3.connect(":memory:", isolation_level="IMMEDIATE", cached_statements=1024)
+    copy.execute("pragma temp_store = memory")
     connection.backup(copy)
     return copy
 
@@ -79,18 +79,20 @@ def _schema(connection: sqlite3.Connection) -> int:
     return int(connection.execute("pragma main.schema_version").fetchone()[0])
 
 
-def _insertion(table: str, rows: list[tuple[object, ...]]) -> tuple[str, list[tuple[object, ...]]]:
-    return f"insert into {table} values ({', '.join('?' * len(rows[0]))})", rows  # noqa: S608 - our names
+def open_database(script: str, pragmas: Mapping[str, int]) -> sqlite3.Connection:
+    """A connection to a database of its own that has what the script makes, and nothing else.
 
-
-def open_database(script: str, pragmas: tuple[str, ...]) -> sqlite3.Connection:
-    """A connection to a database of its own that has what the script makes, and nothing else."""
+    Args:
+        script: statements that make the tables.
+        pragmas: what is to be set, and to what.
+    """
     idle = _idle.by_script.get(script)
     connection = idle.pop() if idle else None
     if connection is None:
         connection = _copy(_blank(script).connection)
-    for pragma in pragmas:  # of one that was used before, too: whoever had it may have changed them
-        connection.execute(pragma)
+    for name, value in pragmas.items():  # of one that was used before, too: whoever had it may have changed them
+        if connection.execute(f"pragma {name}").fetchone()[0] != value:
+            connection.execute(f"pragma {name} = {value}")  # not without need: every statement is prepared anew then
     return connection
 
 
@@ -101,19 +103,32 @@ def give_back(connection: sqlite3.Connection, script: str) -> None:
     """
     idle = _idle.by_script.setdefault(script, [])
     connection.rollback()
+    connection.row_factory = None
     blank = _blank(script)
     pages = connection.execute("pragma page_count").fetchone()[0]
     if len(idle) >= _MAX_IDLE or pages > _MAX_PAGES or _schema(connection) != blank.schema:
         connection.close()
         return
-    for statement in blank.emptying:
-        connection.execute(statement)
-    for statement, rows in blank.filling:
-        connection.executemany(statement, rows)
+    _renew(connection, blank)
     for (name,) in connection.execute("select name from sqlite_temp_master where type = 'table'").fetchall():
         connection.execute(f"delete from temp.{name}")  # noqa: S608 - our names
     connection.commit()
     idle.append(connection)
+
+
+def _renew(connection: sqlite3.Connection, blank: _Blank) -> None:
+    """Make the tables what they are in a new database; most of them are."""
+    used = connection.execute(blank.asking).fetchone()
+    changed = []
+    for name, is_used in zip(blank.tables, used, strict=True):
+        rows = blank.rows[name]
+        if is_used if not rows else connection.execute(f"select * from {name}").fetchall() != rows:  # noqa: S608
+            changed.append(name)
+    for name in reversed(changed):
+        connection.execute(f"delete from {name}")  # noqa: S608 - our names
+    for name in changed:
+        if rows := blank.rows[name]:
+            connection.executemany(f"insert into {name} values ({', '.join('?' * len(rows[0]))})", rows)  # noqa: S608
 
 
 def close_idle() -> None:

@@ -23,7 +23,7 @@ FORMAT = 2
 # part are not copied. Both bound the memory, which the mapped part counts towards although the kernel may take it back.
 _CACHE_KIB = 64 << 10
 _MAPPED_BYTES = 1 << 30
-_CHECKED = "pragma foreign_keys = on"
+_CHECKED = {"foreign_keys": 1}
 
 Row = sqlite3.Row
 """A result row: by position or by column name."""
@@ -69,7 +69,7 @@ class Store:
         self._lock = None if data_dir is None else _lock(data_dir)
         self.committed: Callable[[], None] | None = None
         if self._in_memory is not None:
-            self._use(memory.open_database(self._in_memory, (_CHECKED,)))
+            self._use(memory.open_database(self._in_memory, _CHECKED))
             return
         assert data_dir is not None  # noqa: S101 - it is one or the other
         path = str(_own_file(data_dir / "nas.sqlite"))
@@ -86,7 +86,8 @@ class Store:
         self._execute = connection.execute
 
     def _prepare(self, script: str, needed: int, path: str) -> None:
-        self.connection.execute(_CHECKED)
+        for name, value in _CHECKED.items():
+            self.connection.execute(f"pragma {name} = {value}")
         self.connection.execute("pragma journal_mode = wal")
         self.connection.execute("pragma synchronous = normal")
         self.connection.execute(f"pragma cache_size = -{_CACHE_KIB}")

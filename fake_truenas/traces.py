@@ -61,10 +61,15 @@ def _frame(code: CodeType, lineno: int) -> dict[str, Any]:
         "filename": _shown(code.co_filename),
         "lineno": lineno,
         "method": code.co_name,
-        "line": linecache.getline(code.co_filename, lineno).strip(),
+        "line": _line(code.co_filename, lineno),
         "argspec": list(code.co_varnames[: code.co_argcount]),
         "locals": {},
     }
+
+
+@cache
+def _line(filename: str, lineno: int) -> str:
+    return linecache.getline(filename, lineno).strip()
 
 
 @cache

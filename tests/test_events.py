@@ -49,3 +49,21 @@ def test_listeners_hear_each_event_until_they_stop() -> None:
     history.add("ok", "nas", "b")
     stop()
     assert [event.f for event in heard] == ["a"]
+
+
+def test_values_are_described_when_they_are_looked_at_or_at_once() -> None:
+    history = make()
+    described: list[object] = []
+
+    def describe(value: object) -> dict[str, object]:
+        described.append(value)
+        return {"shown": value}
+
+    history.describe = describe
+    history.add("info", "world", "x", value=("raw",))
+    history.add("info", "world", "y", value={"plain": 1})
+    history.add("info", "world", "z")
+    history.since()
+    assert described == []
+    assert [event.value for event in history.since(plain=True)] == [{"shown": ("raw",)}, {"plain": 1}, {}]
+    assert [event.to_json() for event in history.since(plain=True)] == [event.to_json() for event in history.since()]

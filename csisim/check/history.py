@@ -46,10 +46,13 @@ def load(lines: Iterable[str]) -> list[Event]:
             raise HistoryError(f"line {number}: {len(line)} characters; a line has at most {MAX_LINE}")
         if len(events) >= MAX_EVENTS:
             raise HistoryError(f"line {number}: more than {MAX_EVENTS} events; split the history")
+        row: dict[str, Any] = {}
         try:
-            event = _event(_object(line))
+            row = _object(line)
+            event = _event(row)
         except ValueError as error:
-            raise HistoryError(f"line {number}: {error}") from None
+            which = f" (seq {_shown(row['seq'])})" if "seq" in row else ""
+            raise HistoryError(f"line {number}{which}: {error}") from None
         if event.seq <= last:
             raise HistoryError(f"line {number}: seq {event.seq} comes after {last}; numbers must grow")
         if events and event.at_s < events[-1].at_s:

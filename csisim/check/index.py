@@ -31,42 +31,32 @@ class Call:
         done: its last; None for one that never ended.
         effect: whether what it does has happened; maybe: nobody knows, and it may happen at any later time.
         injected: a rule at the call's own site gave or changed the answer.
+        kind: of its events.
+        f: its name.
+        id: the same for all its events.
+        process: who makes it, or serves it.
+        parent: the call for which it was made.
+        begin: number of its first event.
     """
 
     invoke: Event
     done: Event | None = None
     effect: Effect = "maybe"
     injected: bool = False
+    kind: Kind = field(init=False)
+    f: str = field(init=False)
+    id: str = field(init=False)
+    process: str = field(init=False)
+    parent: str = field(init=False)
+    begin: int = field(init=False)
+    _request: Mapping[str, Any] | None = field(default=None, init=False)
+    _response: Mapping[str, Any] | None = field(default=None, init=False)
 
-    @property
-    def kind(self) -> Kind:
-        """Of its events."""
-        return self.invoke.kind
-
-    @property
-    def f(self) -> str:
-        """Its name."""
-        return self.invoke.f
-
-    @property
-    def id(self) -> str:
-        """The same for all its events."""
-        return self.invoke.call
-
-    @property
-    def process(self) -> str:
-        """Who makes it, or serves it."""
-        return self.invoke.process
-
-    @property
-    def parent(self) -> str:
-        """The call for which it was made."""
-        return self.invoke.parent
-
-    @property
-    def begin(self) -> int:
-        """Number of its first event."""
-        return self.invoke.seq
+    def __post_init__(self) -> None:
+        # Kept here, because checks ask thousands of times.
+        first = self.invoke
+        self.kind, self.f, self.id, self.begin = first.kind, first.f, first.call, first.seq
+        self.process, self.parent = first.process, first.parent
 
     @property
     def end(self) -> int:
@@ -88,15 +78,23 @@ class Call:
         """The number of the event after which it cannot take effect any more."""
         return FOREVER if self.effect == "maybe" else self.end
 
-    @cached_property
+    # Both are kept, without the lock of cached_property: values may be described when they are looked at.
+
+    @property
     def request(self) -> Mapping[str, Any]:
         """What was asked."""
-        return value_of(self.invoke)
+        if self._request is None:
+            self._request = value_of(self.invoke)
+        return self._request
 
-    @cached_property
+    @property
     def response(self) -> Mapping[str, Any]:
         """What was answered; empty without an answer."""
-        return {} if self.done is None else value_of(self.done)
+        if self._response is None:
+            if self.done is None:
+                return {}
+            self._response = value_of(self.done)
+        return self._response
 
     @property
     def ok(self) -> bool:

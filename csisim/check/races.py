@@ -87,11 +87,13 @@ class Races:
     Attributes:
         violations: what was found, each pair of places once, in the order in which it showed.
         looked_at: how many writes of operations were judged.
+        begin_s: loop time from which on times are told.
     """
 
     def __init__(self) -> None:
         self.violations: list[Violation] = []
         self.looked_at = 0
+        self.begin_s = 0.0
         self._numbers = itertools.count(1)
         self._holds: dict[str, dict[int, str]] = {}
         self._versions: dict[str, int] = {}
@@ -166,7 +168,7 @@ class Races:
         for other in self._newer(obj, part, by.op, seen.version):
             summary = (
                 f"{by.who} wrote over version {other.version} of {_what(obj, part)}, which {other.access.who} wrote at "
-                f"{other.access.at_s:.6g} s ({other.access.name}); it had read version {seen.version}"
+                f"{other.access.at_s - self.begin_s:.6g} s ({other.access.name}); it had read version {seen.version}"
             )
             self._tell("newer", summary, seen, by, other.access)
 
@@ -182,12 +184,11 @@ class Races:
         if key in self._told or len(self.violations) >= _TOLD_AT_MOST:
             return
         self._told.add(key)
-        parts = [_stack("read", read)] if seen else []
-        parts += [_stack("overwritten write", other)] if other else []
-        parts.append(_stack("write", by))
+        named = {"read": read if seen else None, "overwritten write": other, "write": by}
+        parts = [_stack(what, each, each.at_s - self.begin_s) for what, each in named.items() if each is not None]
         events = [each.event for each in (read, other, by) if each is not None and each.event]
         self.violations.append(
-            Violation(CHECK, summary, _WHY[rule], tuple(sorted(events)), by.at_s, "\n".join(parts))
+            Violation(CHECK, summary, _WHY[rule], tuple(sorted(events)), by.at_s - self.begin_s, "\n".join(parts))
         )  # fmt: skip
 
 
@@ -201,6 +202,6 @@ def _what(obj: str, part: str) -> str:
     return f"{part} of {obj}" if part else obj
 
 
-def _stack(what: str, access: Access) -> str:
-    head = f"{what} by {access.who}, {access.name or 'unnamed'} at {access.at_s:.6g} s"
+def _stack(what: str, access: Access, at_s: float) -> str:
+    head = f"{what} by {access.who}, {access.name or 'unnamed'} at {at_s:.6g} s"
     return "\n".join([head, *(f"    {frame}" for frame in access.stack)])

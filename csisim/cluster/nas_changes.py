@@ -5,8 +5,9 @@ and a call that was rolled back, rehearsed or changed nothing tells nothing. The
 the connection, outside of the data, and takes part in its transactions.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Literal
 
 from csisim.cluster.inventory import SHARING
@@ -20,6 +21,8 @@ create temp table if not exists seen (
   seq integer primary key, kind text, how text, name text, more text
 )
 """
+_NEWS: Final = "select seq, kind, how, name, more from temp.seen where seq > ? order by seq"
+_MOST_KEPT: Final = 1000
 _DATASET: Final = "(select name from main.dataset where pk = {})"
 _SNAPSHOT: Final = "(select name from main.snapshot where pk = {})"
 # A property that is set to what it is already changes nothing; one that was inherited is the parent's.
@@ -68,24 +71,36 @@ class ChangeLog:
     def __init__(self, db: Store, tell: Callable[[list[Change]], None]) -> None:
         self._db = db
         self._tell = tell
+        self._told = 0  # the number of the last row that was told
         db.connection.execute(_LOG)
-        for statement in _triggers():
-            db.connection.execute(statement)
+        there = {title for (title,) in db.connection.execute("select name from temp.sqlite_master")}
+        for title, statement in _triggers().items():
+            if title not in there:  # a database that was used before has them all
+                db.connection.execute(statement)
         db.connection.execute("delete from temp.seen")  # what was made before is not news, nor what others watched
         db.connection.commit()
         db.committed = self._committed
 
     def _committed(self) -> None:
         connection = self._db.connection
-        rows = connection.execute("select kind, how, name, more from temp.seen order by seq").fetchall()
+        rows = connection.execute(_NEWS, (self._told,)).fetchall()
         if not rows:
             return
-        connection.execute("delete from temp.seen")
-        connection.commit()
-        self._tell([Change(*row) for row in rows])
+        self._told = rows[-1]["seq"]
+        if self._told > _MOST_KEPT:  # not each time: that would double the number of commits
+            connection.execute("delete from temp.seen")
+            connection.commit()
+            self._told = 0
+        self._tell([Change(kind, how, name, more) for _, kind, how, name, more in rows])
 
 
-def _triggers() -> Iterator[str]:
+@cache
+def _triggers() -> Mapping[str, str]:
+    """The statements that make them, by their names."""
+    return dict(_each_trigger())
+
+
+def _each_trigger() -> Iterator[tuple[str, str]]:
     yield from _named("dataset", "dataset", "name")
     yield from _named("snapshot", "snapshot", "name")
     for kind, _, column in SHARING:
@@ -102,7 +117,7 @@ def _triggers() -> Iterator[str]:
     yield from _origins()
 
 
-def _named(kind: str, table: str, column: str) -> Iterator[str]:
+def _named(kind: str, table: str, column: str) -> Iterator[tuple[str, str]]:
     """Creation, destruction and renaming of the rows of a table."""
     new, old = f'new."{column}"', f'old."{column}"'
     yield _trigger(table, "after insert", "1", kind, "created", new, "''")
@@ -111,7 +126,7 @@ def _named(kind: str, table: str, column: str) -> Iterator[str]:
         yield _trigger(table, f'after update of "{column}"', f"{new} is not {old}", kind, "moved", old, new)
 
 
-def _properties() -> Iterator[str]:
+def _properties() -> Iterator[tuple[str, str]]:
     of_new, of_old = _DATASET.format("new.dataset"), _DATASET.format("old.dataset")
     yield _trigger("dataset_property", "before insert", _NEW_PROPERTY, "dataset", "changed", of_new, "new.key")
     own = f"old.source = old.dataset and {of_old} is not null"  # it may be gone with its dataset
@@ -123,7 +138,7 @@ def _properties() -> Iterator[str]:
     )
 
 
-def _origins() -> Iterator[str]:
+def _origins() -> Iterator[tuple[str, str]]:
     """A dataset's origin, and with it the clones of a snapshot."""
     event, differs = "after update of origin", "new.origin is not old.origin"
     yield _trigger("dataset", event, differs, "dataset", "changed", "new.name", "'origin'")
@@ -138,10 +153,12 @@ def _origins() -> Iterator[str]:
         yield _trigger("dataset", when, there, "snapshot", "changed", name, "'clones'", f"clones {number}")
 
 
-def _trigger(table: str, event: str, when: str, kind: str, how: How, name: str, more: str, called: str = "") -> str:
+def _trigger(
+    table: str, event: str, when: str, kind: str, how: How, name: str, more: str, called: str = ""
+) -> tuple[str, str]:
     title = called or f"{table} {event.replace(chr(34), '')} {how}"
-    return (
-        f'create temp trigger if not exists "{title}" {event} on main.{table} when {when}'  # noqa: S608 - constants
+    return title, (
+        f'create temp trigger "{title}" {event} on main.{table} when {when}'  # noqa: S608 - constants
         f" begin insert into seen (kind, how, name, more) values ('{kind}', '{how}', {name}, {more}); end"
     )
 

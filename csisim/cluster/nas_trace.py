@@ -5,8 +5,8 @@ near; by the number a call at the NAS is joined with the RPC that sent it, the l
 code it was. Effects are noted when the NAS commits, reads when their handler has answered.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -23,6 +23,8 @@ from fake_truenas.redaction import REDACTED, hide_arguments, hide_members
 from fake_truenas.registry import Registry
 
 FIRST_ID: Final = 1 << 32
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+"""What nothing is hidden in: asked before anything is called, since nearly all of what is in parameters is so."""
 
 _READS: Final[Mapping[str, tuple[str, str]]] = {
     "pool.dataset.query": ("dataset", "id"),
@@ -123,8 +125,11 @@ class NasTrace:
         applied = self._applied[noted]
 
         async def watched() -> Any:
-            with _applied_by(applied):
+            token = _applying.set(applied)
+            try:
                 result = await proceed()
+            finally:
+                _applying.reset(token)
             self._read(call, applied, result)
             return result
 
@@ -136,8 +141,7 @@ class NasTrace:
         method = self._registry.methods.get(call.method)
         if method is None:
             return []
-        names = self._registry.secret_names
-        shown: list[Any] = _hide_filters(hide_members(hide_arguments(method.params, call.params), names), names)
+        shown: list[Any] = _hidden(hide_arguments(method.params, call.params), self._registry.secret_names)
         return shown
 
     def _changed(self, changes: Sequence[Change]) -> None:
@@ -175,15 +179,6 @@ class NasTrace:
         return Access(sent.op, sent.stack, holds, self._now(), applied.event, applied.method, sent.rpc)
 
 
-@contextmanager
-def _applied_by(applied: _Applied) -> Iterator[None]:
-    token = _applying.set(applied)
-    try:
-        yield
-    finally:
-        _applying.reset(token)
-
-
 def _parts(changes: Sequence[Change]) -> Iterator[tuple[str, str]]:
     """The objects and parts that a transaction wrote, each once."""
     found: dict[tuple[str, str], None] = {}
@@ -205,15 +200,19 @@ def _seen(kind: str, name: str, params: Sequence[Any], result: Any) -> Iterator[
     yield from found
 
 
-def _hide_filters(value: Any, names: Collection[str]) -> Any:
-    """A filter tells what it compares a secret with."""
+def _hidden(value: Any, names: AbstractSet[str]) -> Any:
+    """As `hide_members`, and a filter does not tell what it compares a secret with."""
+    if isinstance(value, list):
+        if len(value) == 3 and isinstance(value[0], str) and value[0].rpartition(".")[2] in names:
+            return [*hide_members(value[:2], names), REDACTED]
+        return [inner if type(inner) in _PLAIN else _hidden(inner, names) for inner in value]
     if isinstance(value, dict):
-        return {key: _hide_filters(inner, names) for key, inner in value.items()}
-    if not isinstance(value, list):
-        return value
-    if len(value) == 3 and isinstance(value[0], str) and value[0].rpartition(".")[2] in names:
-        return [*value[:2], REDACTED]
-    return [_hide_filters(inner, names) for inner in value]
+        shown = {key: inner if type(inner) in _PLAIN else _hidden(inner, names) for key, inner in value.items()}
+        for key in names & shown.keys():
+            if isinstance(value[key], str) and value[key]:
+                shown[key] = REDACTED
+        return shown
+    return hide_members(value, names)
 
 
 def _size_of(result: Any) -> dict[str, Any]:

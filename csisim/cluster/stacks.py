@@ -3,8 +3,9 @@
 import asyncio
 import os
 import sys
+from functools import cache
 from pathlib import Path
-from types import CodeType
+from types import FrameType
 from typing import Final
 
 import csisim
@@ -18,41 +19,34 @@ _AT_MOST: Final = 24
 
 _Place = tuple[str, str] | None
 _BEYOND: Final = ("", "")
-_places: dict[CodeType, _Place] = {}
 
 
 def calling_stack() -> Stack:
     """Who called, innermost first, as far as it tells: without libraries, the client, and what serves a call."""
     found: list[str] = []
-    frame = sys._getframe(1)  # noqa: SLF001 - what the traceback module does, without reading source lines
-    while len(found) < _AT_MOST:
-        place = _place(frame.f_code)
-        if place == _BEYOND:
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as the traceback module, without reading source lines
+    while frame is not None and len(found) < _AT_MOST:
+        code = frame.f_code
+        place = _place(code.co_filename, code.co_qualname)
+        if place is _BEYOND:
             break
         if place is not None:
             found.append(f"{place[0]}:{frame.f_lineno} {place[1]}")
-        if frame.f_back is None:
-            break
         frame = frame.f_back
     return tuple(found)
 
 
-def _place(code: CodeType) -> _Place:
+@cache  # by the names: to hash a code object is to hash all of its constants
+def _place(filename: str, function: str) -> _Place:
     """File and function; None for what is passed over, _BEYOND where a task begins."""
-    if code not in _places:
-        _places[code] = _look_up(code)
-    return _places[code]
-
-
-def _look_up(code: CodeType) -> _Place:
-    file = Path(code.co_filename)
+    file = Path(filename)
     if file.is_relative_to(_PACKAGE):
         path = f"{_PACKAGE.name}/{file.relative_to(_PACKAGE).as_posix()}"
         if path.startswith("csisim/sim/"):
             return _BEYOND
-        return None if path.startswith(_PASSED_OVER) else (path, code.co_qualname)
-    if "site-packages" in file.parts or code.co_filename.startswith("<"):
+        return None if path.startswith(_PASSED_OVER) else (path, function)
+    if "site-packages" in file.parts or filename.startswith("<"):
         return None
     if any(file.is_relative_to(library) for library in _LIBRARIES):
         return _BEYOND if file.parent.name == "asyncio" else None
-    return file.name, code.co_qualname
+    return file.name, function

@@ -9,6 +9,7 @@ import random
 from collections.abc import AsyncIterable, Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Protocol, TypeVar
 
 import grpc
@@ -178,11 +179,33 @@ class Caller:
         self._rng = rng
         self._history = history
         self._around = around
-        self.identity = csi_pb2_grpc.IdentityStub(channel)
-        self.controller = csi_pb2_grpc.ControllerStub(channel)
-        self.group_controller = csi_pb2_grpc.GroupControllerStub(channel)
-        self.snapshot_metadata = csi_pb2_grpc.SnapshotMetadataStub(channel)
-        self.node = csi_pb2_grpc.NodeStub(channel)
+
+    # Each stub is made when it is first asked for: most callers need one of the five, and have forty methods in all.
+
+    @cached_property
+    def identity(self) -> Any:
+        """The methods of the Identity service."""
+        return csi_pb2_grpc.IdentityStub(self._channel)
+
+    @cached_property
+    def controller(self) -> Any:
+        """The methods of the Controller service."""
+        return csi_pb2_grpc.ControllerStub(self._channel)
+
+    @cached_property
+    def group_controller(self) -> Any:
+        """The methods of the GroupController service."""
+        return csi_pb2_grpc.GroupControllerStub(self._channel)
+
+    @cached_property
+    def snapshot_metadata(self) -> Any:
+        """The methods of the SnapshotMetadata service."""
+        return csi_pb2_grpc.SnapshotMetadataStub(self._channel)
+
+    @cached_property
+    def node(self) -> Any:
+        """The methods of the Node service."""
+        return csi_pb2_grpc.NodeStub(self._channel)
 
     async def close(self) -> None:
         """Hang up."""

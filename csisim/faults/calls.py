@@ -1,8 +1,6 @@
 """Which CSI call the running code belongs to, so that a mount operation knows its volume and phase."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -59,11 +57,17 @@ def current_call() -> CallInfo | None:
     return _current.get()
 
 
-@contextmanager
-def serving(call: CallInfo) -> Iterator[None]:
+class serving:  # noqa: N801 - used as a function; a generator would cost each call several times as much
     """The code inside belongs to this call, tasks that it starts too."""
-    token = _current.set(call)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+
+    __slots__ = ("_call", "_token")
+
+    def __init__(self, call: CallInfo) -> None:
+        self._call = call
+        self._token: Token[CallInfo | None]
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self._call)
+
+    def __exit__(self, *_error: object) -> None:
+        _current.reset(self._token)

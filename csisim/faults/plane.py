@@ -29,6 +29,10 @@ Heal = Callable[[RuleState | None], None]
 """Ends what a rule that is gone left behind; None: whatever any rule left behind."""
 
 
+_NO_RULES: Final = RuleIndex(())
+"""Of all sites that no rule is for, as nearly all are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Passing:
     """A site is being passed.
@@ -227,7 +231,7 @@ class FaultPlane:
 
     def rules_at(self, site: str) -> tuple[RuleState, ...]:
         """The rules for a site, whatever they match."""
-        return self._index(site).rules
+        return (self._by_site.get(site) or self._index(site)).rules
 
     def idle(self, site: str) -> bool:
         """Whether no rule is for the site. True has counted the passing: there is nothing to `meet` or to `decide`.
@@ -235,7 +239,7 @@ class FaultPlane:
         Raises:
             KeyError: the site is not in the catalogue.
         """
-        if self._index(site).rules:
+        if (self._by_site.get(site) or self._index(site)).rules:
             return False
         self.passed[site] += 1
         return True
@@ -327,7 +331,8 @@ class FaultPlane:
     def _index(self, site: str) -> RuleIndex:
         found = self._by_site.get(site)
         if found is None:
-            found = RuleIndex(state for state in self._rules.values() if site in state.sites)
+            rules = [state for state in self._rules.values() if site in state.sites]
+            found = RuleIndex(rules) if rules else _NO_RULES
             if site in self.passed:  # names that are made up are not kept
                 self._by_site[site] = found
         return found

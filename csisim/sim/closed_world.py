@@ -49,7 +49,9 @@ class ClosedWorld:
             stack.enter_context(self._own_random_state())
             stack.enter_context(own_garbage())
             for where, name, stand_in in self._stand_ins():
-                stack.enter_context(_replaced(where, name, self._only_here(getattr(where, name), stand_in)))
+                real = getattr(where, name)
+                stack.callback(setattr, where, name, real)
+                setattr(where, name, self._only_here(real, stand_in))
             yield
 
     def _stand_ins(self) -> list[tuple[Any, str, Callable[..., Any]]]:
@@ -99,16 +101,6 @@ def own_garbage() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-@contextmanager
-def _replaced(where: Any, name: str, stand_in: Callable[..., Any]) -> Iterator[None]:
-    real = getattr(where, name)
-    setattr(where, name, stand_in)
-    try:
-        yield
-    finally:
-        setattr(where, name, real)
 
 
 def _ordered(real: Callable[..., set[Any]]) -> Callable[..., set[Any]]:

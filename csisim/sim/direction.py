@@ -60,7 +60,8 @@ class Conditions:
     def latency(self, rng: random.Random) -> float:
         """How long one segment takes, in seconds."""
         shortest, longest = self.latency_s
-        return shortest if shortest == longest else rng.uniform(shortest, longest)
+        # As rng.uniform has it: there is one for each segment.
+        return shortest if shortest == longest else shortest + (longest - shortest) * rng.random()
 
 
 class Sender(Protocol):
@@ -179,10 +180,12 @@ class Direction:
     def _fill(self) -> None:
         """Send what the window lets through."""
         room = False
-        while self._unsent and self._outstanding_bytes < self._conditions.window_bytes:
+        conditions = self._conditions
+        while self._unsent and (left := conditions.window_bytes - self._outstanding_bytes) > 0:
             item = self._unsent.popleft()
             if isinstance(item, bytes):
-                item = self._cut_to_size(item)
+                if conditions.split or len(item) > left or len(item) > _SEGMENT_BYTES:
+                    item = self._cut_to_size(item)
                 self.unsent_bytes -= len(item)
                 self._outstanding_bytes += len(item)
                 self._loop.trace.note_bytes(self._name, item)

@@ -261,16 +261,21 @@ def _parts(path: str) -> list[str]:
 
 
 def _named(name: str, path: str) -> str:
-    if len(os.fsencode(name)) > NAME_BYTES:
+    if _size_bytes(name) > NAME_BYTES:
         raise os_error(errno.ENAMETOOLONG, path[:80])
     return name
+
+
+def _size_bytes(text: str) -> int:
+    """How long the kernel finds a name."""
+    return len(text) if text.isascii() else len(os.fsencode(text))
 
 
 def _checked(path: str) -> str:
     if not path.startswith("/") or "\0" in path:
         raise os_error(errno.EINVAL, path[:80])
     try:
-        size = len(os.fsencode(path))
+        size = _size_bytes(path)
     except UnicodeEncodeError:
         raise os_error(errno.EILSEQ, path[:80].encode("ascii", "replace").decode()) from None
     if size >= PATH_BYTES:

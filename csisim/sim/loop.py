@@ -62,7 +62,8 @@ class SimLoop(Refusals, LoopNetwork, asyncio.BaseEventLoop):  # type: ignore[mis
         steps_per_instant: int = _STEPS_PER_INSTANT,
     ) -> None:
         super().__init__()
-        self.set_debug(False)  # whatever the environment says: debugging reads clocks
+        # Whatever the environment says: debugging reads clocks. Every future asks, and `bool()` is False in no time.
+        self.get_debug = bool  # type: ignore[method-assign]
         self.streams = Streams(seed)
         self.trace = Trace()
         self._noted = self.trace.noted
@@ -235,8 +236,8 @@ class SimLoop(Refusals, LoopNetwork, asyncio.BaseEventLoop):  # type: ignore[mis
         self._collect_due()
 
     def _collect_due(self) -> None:
-        scheduled = self._scheduled
-        while scheduled and scheduled[0][0] <= self._now:
+        scheduled, now = self._scheduled, self._now
+        while scheduled and scheduled[0][0] <= now:
             step = heapq.heappop(scheduled)[2]
             if step._cancelled:  # noqa: SLF001
                 continue
@@ -246,30 +247,34 @@ class SimLoop(Refusals, LoopNetwork, asyncio.BaseEventLoop):  # type: ignore[mis
 
     def _step(self) -> None:
         """Run one of the ready ones."""
-        ready = self._ready
+        ready, others = self._ready, self._others
         if not ready:
             return
-        choices = len(ready) - self._others + (1 if self._others else 0)
+        choices = len(ready) - others + (1 if others else 0)
         index = self._pick(choices) if choices > 1 else 0
         step = ready.pop(index)
-        task = step.task
+        task, callback = step.task, step._callback  # noqa: SLF001 - this is the loop
         if task is None:
-            self._others -= 1
+            self._others = others - 1
         else:
             self._task_steps += 1
             if self._strategy.stalls and self._stalled(step):
                 return
-        if step._cancelled:  # noqa: SLF001 - this is the loop
+        if step._cancelled:  # noqa: SLF001
             return
-        who = name_of(step._callback) if task is None else task.seq  # noqa: SLF001
         self.steps += 1
         self._instant_steps += 1
-        self._noted.append((index, choices, who, step.lane))
+        self._noted.append((index, choices, name_of(callback) if task is None else task.seq, step.lane))
         if self._instant_steps > self._steps_per_instant:
             self._count_livelock(step)
         if self.steps % _STEPS_PER_COLLECTION == 0:
             gc.collect(0)
-        step._run()  # noqa: SLF001 - this is the loop
+        try:  # as Handle._run
+            step._context.run(callback, *step._args)  # noqa: SLF001
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - a callback's error is the exception handler's
+            step.raised(error)
 
     def _pick(self, choices: int) -> int:
         """The index of the one that runs. All steps of tasks are candidates, and the oldest of the callbacks."""

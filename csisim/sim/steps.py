@@ -1,10 +1,11 @@
 """What the loop runs: tasks and futures that are equal in every process, and the handles of their steps."""
 
 import asyncio
+from asyncio import format_helpers
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextvars import Context, copy_context
-from types import MethodType
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from csisim.sim.lanes import LANE, SUBJECT
 
@@ -15,6 +16,7 @@ T = TypeVar("T")
 
 # What wakes a task of the C implementation; what steps it is of a type of its own, without a name.
 _WAKE_UP = "task_wakeup"
+_NEVER_A_STEP: Final = frozenset({MethodType, FunctionType})
 
 if TYPE_CHECKING:
     _Task: TypeAlias = asyncio.Task
@@ -96,14 +98,14 @@ class _Handle(asyncio.Handle):
     stalled: bool
     priority: float | None
 
-    def _begin(
+    def __init__(
         self,
         callback: Callable[..., object],
         args: Sequence[Any],
         loop: asyncio.AbstractEventLoop,
         context: Context | None,
-    ) -> Context:
-        """In place of asyncio's constructor, which asks the loop whether it debugs: there is one for each step."""
+    ) -> None:
+        # In place of asyncio's constructor, which asks the loop whether it debugs: there is one for each step.
         if context is None:
             context = copy_context()
         self._context = context
@@ -112,30 +114,29 @@ class _Handle(asyncio.Handle):
         self._args = args
         self._cancelled = False
         self._repr = self._source_traceback = None
-        return context
+        # The slots are those of the two kinds: with any of its own this one could not be put before TimerHandle.
+        self.lane = context.get(LANE)  # type: ignore[misc]
+        self.task = None if type(callback) in _NEVER_A_STEP else task_of(callback)  # type: ignore[misc]
+        self.stalled = False  # type: ignore[misc]
+        self.priority = None  # type: ignore[misc]
 
     @property
     def subject(self) -> str | None:
         """See `csisim.sim.lanes`."""
         return self._context.get(SUBJECT)
 
+    def raised(self, error: BaseException) -> None:
+        """Tell the loop's exception handler, as asyncio's `Handle._run` does, of which the loop does the rest."""
+        source = format_helpers._format_callback_source(self._callback, self._args)  # noqa: SLF001
+        self._loop.call_exception_handler(
+            {"message": f"Exception in callback {source}", "exception": error, "handle": self}
+        )
+
 
 class Step(_Handle):
     """Something that is ready to run."""
 
     __slots__ = ("lane", "priority", "stalled", "task")
-
-    def __init__(
-        self,
-        callback: Callable[..., object],
-        args: Sequence[Any],
-        loop: asyncio.AbstractEventLoop,
-        context: Context | None,
-    ) -> None:
-        self.lane = self._begin(callback, args, loop, context).get(LANE)
-        self.task = None if type(callback) is MethodType else task_of(callback)
-        self.stalled = False
-        self.priority = None
 
 
 class Timer(_Handle, asyncio.TimerHandle):
@@ -151,12 +152,16 @@ class Timer(_Handle, asyncio.TimerHandle):
         loop: asyncio.AbstractEventLoop,
         context: Context | None,
     ) -> None:
-        self.lane = self._begin(callback, args, loop, context).get(LANE)
+        super().__init__(callback, args, loop, context)
         self._when = when
         self._scheduled = True
-        self.task = None
-        self.stalled = False
-        self.priority = None
+
+    def cancel(self) -> None:
+        """As asyncio's, which asks whether the loop debugs: most timers are time-outs, and end so."""
+        if not self._cancelled:
+            self._loop._timer_handle_cancelled(self)  # type: ignore[attr-defined] # noqa: SLF001 - what asyncio's calls
+            self._cancelled = True
+            self._callback = self._args = None  # type: ignore[assignment]
 
 
 Candidate: TypeAlias = Step | Timer
@@ -173,6 +178,7 @@ def task_of(callback: Callable[..., object]) -> SimTask[Any] | None:
 def name_of(callback: Callable[..., object]) -> str:
     """A callback's name, without an address."""
     if type(callback) is MethodType:
-        return str(callback.__func__.__qualname__)  # asking a method itself takes longer
+        name: str = callback.__func__.__qualname__  # asking a method itself takes longer
+        return name
     inner = getattr(callback, "func", callback)
     return str(getattr(inner, "__qualname__", type(inner).__qualname__))

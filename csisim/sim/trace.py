@@ -34,7 +34,7 @@ class Trace:
     def note_bytes(self, where: str, data: bytes) -> None:
         """Add bytes that passed somewhere: as `note`, and cheap for long ones."""
         self._bytes.update(data)
-        self.note((where, len(data)))
+        self.noted.append((where, len(data)))
 
     def hexdigest(self) -> str:
         """The digest of everything noted so far."""

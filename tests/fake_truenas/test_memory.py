@@ -40,6 +40,28 @@ def test_a_database_that_was_given_back_is_opened_again_as_new() -> None:
     again.close()
 
 
+def test_no_pragma_is_set_that_is_so_already_because_that_expires_the_prepared_statements() -> None:
+    store = Store(TABLES)
+    connection, seen = store.connection, []
+    store.close()
+    connection.set_trace_callback(seen.append)
+    store = Store(TABLES)
+    connection.set_trace_callback(None)
+    assert store.connection is connection
+    store.close()
+    assert seen == ["pragma foreign_keys"]
+
+
+def test_what_a_user_of_a_connection_has_changed_about_it_is_as_it_was() -> None:
+    store = Store(TABLES)
+    store.run("pragma foreign_keys = off")
+    store.close()
+    again = Store(TABLES)
+    with pytest.raises(sqlite3.IntegrityError):
+        again.insert("insert into child (parent) values (99)")
+    again.close()
+
+
 def test_a_nas_on_a_used_database_answers_as_the_first_one_did() -> None:
     def story() -> list[object]:
         nas = make_nas()

@@ -99,12 +99,12 @@ class Told:
         self.answer(call, code)
         return call
 
-    def unpublish(self, volume: str = "v", node: str = "node-1", *, really: bool = True) -> str:
+    def unpublish(self, volume: str = "v", node: str = "node-1", code: str = "OK", *, really: bool = True) -> str:
         call = self.begin("rpc", "NodeUnpublishVolume", node, volume_id=volume, target_path=TARGET)
         if really:
             self.truth("umount", node, call, path=TARGET, source=f"nas:/mnt/t/{volume}")
             self.truth("remove", node, call, path=TARGET)
-        self.answer(call)
+        self.answer(call, code)
         return call
 
     def unstage(self, volume: str = "v", node: str = "node-1", code: str = "OK", *, really: bool = True) -> str:

@@ -1,11 +1,11 @@
 """I4, single writer; I5, lifecycle order; I6, mount truth: the way of a volume to its pods and back."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from csisim.check.findings import Findings, at, short, told
-from csisim.check.index import Call, Index
+from csisim.check.index import Call, Index, value_of
 from csisim.check.order import latest_undo, surely_done
 from csisim.check.paths import look_at_paths
 from csisim.check.subjects import SINGLE_NODE, Subjects, access_mode, is_block
@@ -23,6 +23,9 @@ _WHY_I6: Final = (
 )
 # A step, and what must have been done before it on the same node.
 _BEFORE: Final = {"NodeStageVolume": "ControllerPublishVolume", "NodePublishVolume": "NodeStageVolume"}
+# What is really done on the machine by it, and by a step back.
+_DOES: Final = frozenset({"login", "mount"})
+_UNDOES: Final = frozenset({"umount"})
 # A step back, and what must have been undone before it.
 _FIRST_UNDO: Final = {"NodeUnstageVolume": "NodePublishVolume", "DeleteVolume": "ControllerPublishVolume"}
 
@@ -137,7 +140,8 @@ def _undone_before(index: Index, found: Findings, step: Call, before: str) -> No
         return
     undo = latest_undo(subjects.undoes(before, volume, node), step.begin)
     since = undo.end if undo is not None else 0
-    if any(since < each.end <= step.end and _left_half(index, each) for each in subjects.calls(before, volume, node)):
+    again = subjects.calls(before, volume, node)
+    if any(since < each.end <= step.end and _left_half(index, each, _DOES) for each in again):
         return
     why = f" since {told(index, undo)}" if undo is not None else "; nobody had ever done that"
     found.add(
@@ -146,9 +150,9 @@ def _undone_before(index: Index, found: Findings, step: Call, before: str) -> No
     )  # fmt: skip
 
 
-def _left_half(index: Index, call: Call) -> bool:
-    """Whether a call was refused in the middle, and has left on the machine what it had done by then."""
-    return not call.ok and any(event.parent == call.id and event.f in {"login", "mount"} for event in index.truth)
+def _left_half(index: Index, call: Call, work: Collection[str]) -> bool:
+    """Whether a call was refused in the middle, and has left on the machine what it had done of its work by then."""
+    return not call.ok and any(event.parent == call.id and event.f in work for event in index.truth)
 
 
 def _deleted_before(index: Index, found: Findings, step: Call) -> None:
@@ -168,7 +172,7 @@ def _deleted_before(index: Index, found: Findings, step: Call) -> None:
 def _still_done(index: Index, found: Findings, step: Call, first: str, node: str) -> None:
     subjects = index.derived(Subjects)
     volume = subjects.volume(step)
-    holder = _holder(subjects, first, volume, node, step)
+    holder = _holder(index, first, volume, node, step)
     if holder is None or subjects.deleted_between(volume, holder.begin, step.begin - 1):
         return
     if step.f == "DeleteVolume" and not subjects.calls("CreateVolume", volume):
@@ -180,13 +184,17 @@ def _still_done(index: Index, found: Findings, step: Call, first: str, node: str
     )  # fmt: skip
 
 
-def _holder(subjects: Subjects, first: str, volume: str, node: str, step: Call) -> Call | None:
+def _holder(index: Index, first: str, volume: str, node: str, step: Call) -> Call | None:
     """The call by which a step is surely done still; of publications at several targets each counts."""
+    subjects = index.derived(Subjects)
     does, undoes = subjects.calls(first, volume, node), subjects.undoes(first, volume, node)
     for target in dict.fromkeys(str(each.request.get("target_path", "")) for each in does):
         here = [each for each in does if str(each.request.get("target_path", "")) == target]
         away = [each for each in undoes if str(each.request.get("target_path", target)) == target]
-        if (found := surely_done(here, away, step.begin, step.end)) is not None:
+        found = surely_done(here, away, step.begin, step.end)
+        if found is not None and not any(
+            found.begin < each.end and each.begin < step.end and _left_half(index, each, _UNDOES) for each in away
+        ):
             return found
     return None
 
@@ -227,6 +235,10 @@ _PATHS: Final = {
 }
 
 
+# What a mount table has for the bind of a directory below which nothing is mounted.
+_OWN_DISK: Final = "none"
+
+
 def _contested(index: Index, step: Call, others: Iterable[Call]) -> bool:
     """Whether anything else was under way that may have changed the path since the work was done."""
     if index.interrupted(step.begin, step.end, "driver", "node", "reboot"):
@@ -249,6 +261,12 @@ def _judge_path(index: Index, found: Findings, mounts: Mounts, step: Call, node:
             found.add(
                 f"{told(index, step)}: it succeeded, and {path} on {node} showed volume {top.volume}"
                 f" ({short(top.source)}).",
+                (top.begin, *step.events), step.end_s,
+            )  # fmt: skip
+        elif value_of(top.event).get("fs_type") == _OWN_DISK:
+            found.add(
+                f"{told(index, step)}: it succeeded, and {path} on {node} showed {short(top.source)}, a directory of"
+                " the node's own disk.",
                 (top.begin, *step.events), step.end_s,
             )  # fmt: skip
         return

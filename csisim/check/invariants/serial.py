@@ -13,6 +13,8 @@ _WHY: Final = (
     " path."
 )
 _ON_DATASET: Final = frozenset({"pool.dataset.create", "pool.dataset.update", "pool.dataset.delete"})
+# What holds locks; the processes of an orchestrator, and the NAS, die without freeing any.
+_OF_LOCKS: Final = frozenset({"driver", "node", "reboot"})
 # What is named after its volume; pairs of such objects have numbers.
 _OF_VOLUME: Final = frozenset(
     {"dataset", "nfs share", "iscsi target", "iscsi extent", "nvmet subsystem", "nvmet namespace"}
@@ -22,8 +24,8 @@ _OF_VOLUME: Final = frozenset(
 def i10(index: Index) -> Result:
     """Serial per volume."""
     found = Findings("I10", _WHY)
-    deaths = [event.seq for event in index.world
-              if event.f in {"crash", "restart", "reboot"} and value_of(event).get("what") != "nas"]  # fmt: skip
+    ends = [event for event in index.world if event.f in {"crash", "restart", "reboot"}]
+    deaths = [event.seq for event in ends if value_of(event).get("what", "reboot") in _OF_LOCKS]
     _locks(index, found, deaths)
     _interleaved(index, found, deaths)
     return found.result()

@@ -30,6 +30,12 @@ def test_a_secret_in_another_form_is_found(shown: str) -> None:
     assert len(result.violations) == 1
 
 
+def test_a_secret_beside_what_cannot_be_written_as_utf8_is_found() -> None:
+    told = told_of("\ud800")
+    told.rpc("CreateVolume", {"name": CANARY})
+    assert [found.events for found in i15(told.index, [CANARY]).violations] == [(3,)]
+
+
 def test_a_stripped_request_is_fine() -> None:
     result = i15(told_of("***stripped***").index, [CANARY])
     assert (result.violations, result.looked_at) == ((), 2)

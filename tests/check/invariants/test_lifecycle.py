@@ -131,6 +131,15 @@ def test_unstage_over_a_publication_is_a_violation() -> None:
     assert "still in use on node-1 since NodePublishVolume(v)" in found
 
 
+def test_after_an_unpublish_that_was_refused_half_way_the_volume_may_be_unstaged() -> None:
+    for really in (True, False):
+        told = Told()
+        told.in_use()
+        told.unpublish(code="ABORTED", really=really)
+        told.unstage()
+        assert bool(summaries(i5, told)) is not really
+
+
 def test_unpublish_of_one_of_two_targets_leaves_the_other() -> None:
     told = Told()
     told.in_use()
@@ -178,6 +187,15 @@ def test_the_mount_of_another_volume_is_a_violation() -> None:
     told.mount("other", "node-1", STAGED, call)
     told.end(call)
     assert "showed volume other" in summaries(i6, told)[0]
+
+
+def test_a_directory_of_the_nodes_own_disk_is_a_violation() -> None:
+    told = Told()
+    told.create()
+    call = told.begin("rpc", "NodePublishVolume", "node-1", volume_id="v", target_path=TARGET)
+    told.truth("bind", path=TARGET, source=STAGED, fs_type="none", options=["rw"], dataset="")
+    told.end(call)
+    assert f"showed {STAGED}, a directory of the node's own disk" in summaries(i6, told)[0]
 
 
 def test_unpublish_ok_with_the_mount_or_the_path_still_there_is_a_violation() -> None:

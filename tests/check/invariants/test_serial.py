@@ -50,6 +50,16 @@ def test_a_process_that_dies_frees_its_locks() -> None:
     assert summaries(i10, told) == []
 
 
+def test_a_caller_that_dies_frees_no_locks() -> None:
+    told = Told()
+    rpc = told.begin("rpc", "CreateVolume", "node-1", name="v")
+    locked(told, rpc)
+    told.world("crash", what="provisioner")
+    told.end(rpc, "info", code="CANCELLED")
+    [found] = summaries(i10, told)
+    assert "was held for ever, longer than its call" in found
+
+
 def test_a_refused_lock_was_never_held() -> None:
     told = overlapping("shared", "shared")
     told.add("fail", "lock", "volume v", call="refused", process="controller", value={"reason": "busy"})
