@@ -20,6 +20,8 @@ sys.pycache_prefix = str(Path(ROOT) / ".pytest_cache" / "bytecode")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # processes that tests start keep theirs there too
 os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
+gc.disable()  # until everything is collected: what modules and tests are made of stays
+
 pytest_plugins = ["tests.support.plugin"]
 
 
@@ -34,3 +36,4 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    gc.enable()

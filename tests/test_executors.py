@@ -26,11 +26,12 @@ def test_an_error_is_for_whoever_asks_for_the_result() -> None:
 def broken_off() -> list[BaseProcess]:
     """A block that ends with an error while its workers are at work for ever; gives them."""
     workers: list[BaseProcess] = []
+    others = multiprocessing.active_children()
     try:
         with processes(2) as place:
             assert place.executor.submit(max, 1, 2).result() == 2
             place.executor.submit(signal.pause)
-            workers = multiprocessing.active_children()
+            workers = [each for each in multiprocessing.active_children() if each not in others]
             raise KeyboardInterrupt
     except KeyboardInterrupt:
         return workers

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from csisim.events import Event
 
 _MOST_BYTES = 1 << 31
+_ELSEWHERE = "races and termination are judged by csisim run alone"
 
 
 def check(
@@ -34,9 +35,9 @@ def check(
         raise typer.BadParameter(str(error)) from error
     except (TypeError, LookupError, AttributeError, ArithmeticError) as error:
         # Lines are checked as they are read, what is inside of their values only by those who look there.
+        where = _misshapen(file, events) or f"a value in it ({type(error).__name__}: {error})"
         raise typer.BadParameter(
-            f"{file}: a value in it has another form than docs/history.md gives: {type(error).__name__}: {error}",
-            param_hint="FILE",
+            f"{file}: {where}: it has another form than docs/history.md gives", param_hint="FILE"
         ) from error
     if json:
         typer.echo(_as_json(results, len(events)))
@@ -62,6 +63,19 @@ def _events(file: Path) -> "list[Event]":
     if not events:
         raise typer.BadParameter(f"{file}: no events in it", param_hint="FILE")
     return events
+
+
+def _misshapen(file: Path, events: "list[Event]") -> str:
+    """Line, event and member of the first value that no check can make sense of; "" if all look as they should."""
+    from csisim.check.values import wrong_member  # noqa: PLC0415
+
+    found = next(((place, event, wrong) for place, event in enumerate(events) if (wrong := wrong_member(event))), None)
+    if found is None:
+        return ""
+    place, event, wrong = found
+    with file.open(encoding="utf-8") as lines:
+        written = [number for number, line in enumerate(lines, start=1) if line.strip()]
+    return f"line {written[place]} (seq {event.seq}, {event.kind} {event.f}): value.{wrong}"
 
 
 def _secrets(file: Path | None) -> list[str]:
@@ -91,9 +105,12 @@ def _as_json(results: "list[Result]", events: int) -> str:
 
 
 def _show(results: "list[Result]", events: int) -> None:
+    from csisim.reports.text import counted  # noqa: PLC0415
+
     width = max(len(result.check) for result in results)
     for result in results:
-        about = f"{result.looked_at} looked at" if result.looked_at else "never came near it"
+        never = "no --secrets were given" if result.check == "I15" else "never came near it"
+        about = f"{result.looked_at} looked at" if result.looked_at else never
         typer.echo(f"{result.check:<{width}}  {result.verdict:<9}  {result.unknown or about}")
     for result in results:
         for found in result.violations:
@@ -103,4 +120,4 @@ def _show(results: "list[Result]", events: int) -> None:
             for line in found.detail.splitlines():
                 typer.echo(f"  {line}")
     bad = sum(len(result.violations) for result in results)
-    typer.echo(f"\n{events} events, {bad} violations")
+    typer.echo(f"\n{counted(events, 'event')}, {counted(bad, 'violation')}; {_ELSEWHERE}")

@@ -73,7 +73,7 @@ def _drive(plan: "DrivePlan", file: list[Path], token: str | None, files: dict[s
         typer.echo(f"csisim drive: {error}", err=True)
         return 2
     run_output.show(found.result, json=json, more=found.more)
-    written.write(found.result)
+    written.write(found.result, more=found.more)
     return run_output.status(found.result.report.verdict)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from csisim.cli.run_options import rules_of
+from csisim.cli.run_options import planned, rules_of
 
 if TYPE_CHECKING:
     from csisim.endpoint import Endpoint
@@ -100,8 +100,7 @@ def plan_of(
     Raises:
         typer.BadParameter: something is not as it should be; says what.
     """
-    from csisim.cli.serve_options import checked  # noqa: PLC0415 - what a command needs is imported when it runs
-    from csisim.runs.drive_plan import DrivePlan  # noqa: PLC0415
+    from csisim.runs.drive_plan import DrivePlan  # noqa: PLC0415 - what a command needs is imported when it runs
 
     match = _SIZE.fullmatch(size)
     if match is None:
@@ -120,7 +119,7 @@ def plan_of(
         "kubelet_dir": "" if kubelet_dir is None else str(kubelet_dir.absolute()),
         "rules": rules_of(faults),
     }
-    return checked(None, lambda given: DrivePlan(**given), members)
+    return planned(lambda: DrivePlan(**members))
 
 
 def _where(endpoint: str | None, controller: str | None, nodes: list[str]) -> "tuple[Endpoint, Mapping[str, Endpoint]]":

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from csisim.cli.run_options import faults_of, seeds_of, shard_of, size_of
+from csisim.cli.ending import interrupted, until_signalled
+from csisim.cli.run_options import faults_of, planned, seeds_of, shard_of, size_of
 from csisim.cli.serve_options import checked
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
-INTERRUPTED: Final = 130
 BROKEN: Final = 3
 """Exit status where a worker has died."""
 
@@ -101,7 +101,7 @@ def explore(
     """Run many seeds with sizes, strategies and faults drawn by each; group what fails, and shrink each group once.
 
     Exit status 0 if everything held, 1 if something did not or could not be decided, 2 for a wrong use, 3 if a worker
-    has died, 130 after Ctrl-C. Whatever happens, the results until then are in the file.
+    has died, 130 after SIGINT, 143 after SIGTERM. Whatever happens, the results until then are in the file.
     """
     if context.invoked_subcommand is not None:
         return
@@ -140,7 +140,7 @@ def _begun(span: range, members: Mapping[str, Any]) -> _Work:
     from csisim.explore.tally import Tally  # noqa: PLC0415
     from csisim.runs.run import rules_of  # noqa: PLC0415
 
-    mix = checked(None, Mix, members)
+    mix = planned(lambda: Mix(members))
     checked("--faults", rules_of, mix.plan_of(0))
     return _Work(mix, span, Tally())
 
@@ -171,31 +171,29 @@ def _run(work: _Work, jobs: int, address: str | None, out: Path | None, resume: 
     from csisim.explore.code import OtherCode  # noqa: PLC0415
 
     try:
-        with _place(jobs, address) as place, _writer(out, resume, work) as writer:
+        with until_signalled() as end, _place(jobs, address) as place, _writer(out, resume, work) as writer:
             _explored(work, place, writer, most)
-    except KeyboardInterrupt:
-        typer.echo("\ninterrupted", err=True)
-        return INTERRUPTED
     except (NoCluster, OtherCode) as error:
         raise typer.BadParameter(str(error), param_hint="--dask") from error
     except (BrokenExecutor, Silence) as error:
         traceback.print_exc()
         typer.echo(f"csisim explore: {error}", err=True)
         return BROKEN
-    return 0
+    return interrupted(end) if end.signal else 0
 
 
 def _explored(work: _Work, place: "Workplace", writer: "Writer", most: int) -> None:
     from csisim.cli import run_output  # noqa: PLC0415
     from csisim.explore.campaign import campaign  # noqa: PLC0415
     from csisim.explore.shrinking import shrink_groups  # noqa: PLC0415
+    from csisim.reports.text import counted  # noqa: PLC0415
 
     tally, missing = work.tally, work.tally.missing(work.span)
     total = tally.runs + sum(map(len, missing))
     with run_output.progress(total, tally.runs) as progress:
         campaign(work.mix, missing, place, tally, writer=writer, progress=progress)
     if most and tally.groups:
-        typer.echo(f"shrinking {min(most, len(tally.groups))} kinds of failure", err=True)
+        typer.echo(f"shrinking {counted(min(most, len(tally.groups)), 'kind')} of failure", err=True)
         shrink_groups(tally, place, writer=writer, most=most, told=lambda line: typer.echo(line, err=True))
 
 

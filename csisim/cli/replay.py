@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from csisim.cli.run import HistoryOption, HtmlOption, JsonOption, JunitOption, VerboseOption, check, usage
+from csisim.cli.ending import interrupted, until_signalled
+from csisim.cli.run import HistoryOption, HtmlOption, JsonOption, JunitOption, VerboseOption, check
+from csisim.cli.serve_options import checked
 
 if TYPE_CHECKING:
     from csisim.runs.replay import Replay
@@ -35,11 +37,14 @@ def replay(
     from csisim.cli import run_output  # noqa: PLC0415 - what a command needs is imported when it runs
     from csisim.runs.run import run_plan  # noqa: PLC0415
 
-    known = usage(lambda: read(what, by_tape=by_tape))
+    known = checked("TOKEN|FILE", lambda given: read(given, by_tape=by_tape), what)
     files = run_output.Files(junit=junit, html=html, history=history).checked()
     run_output.prepare(verbose=verbose)
-    usage(lambda: check(known.plan))
-    result = run_plan(known.plan, keep_events=files.wants_events)
+    check(known.plan)
+    with until_signalled() as end:
+        result = run_plan(known.plan, keep_events=files.wants_events)
+    if end.signal:
+        raise typer.Exit(interrupted(end))
     same = None if known.plan.real or not known.trace_hash else known.trace_hash == result.report.trace_hash
     if json:
         run_output.show(result, json=True, more={"same_trace": same})

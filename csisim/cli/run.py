@@ -2,19 +2,19 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from csisim.cli.run_exhaust import BudgetOption, ExhaustOption, checked, exhaust, exhausting
-from csisim.cli.run_options import faults_of, seeds_of, size_of
+from csisim.cli.ending import interrupted, until_signalled
+from csisim.cli.run_exhaust import BudgetOption, ExhaustOption, exhaust, exhausting, fit_together
+from csisim.cli.run_options import faults_of, planned, seeds_of, size_of
+from csisim.cli.serve_options import checked
 
 if TYPE_CHECKING:
     from csisim.runs.plan import RunPlan
-
-T = TypeVar("T")
 
 _MOST_BYTES = 1 << 20
 _MANIFESTS = frozenset({".yaml", ".yml", ".json"})
@@ -105,26 +105,26 @@ def run(
 ) -> None:
     """Run clients, or an orchestrator, against driver and NAS under faults; then heal, finish, and check everything.
 
-    Exit status 0 if everything held, 1 if something did not or could not be decided, 2 for a wrong use.
+    Exit status 0 if everything held, 1 if something did not or could not be decided, 2 for a wrong use, 130 for SIGINT.
     """
     from csisim.cli import run_output  # noqa: PLC0415 - what a command needs is imported when it runs
 
-    checked(exhaust_to, budget, seeds=seeds is not None, strategy=strategy)
+    fit_together(exhaust_to, budget, seeds=seeds is not None, strategy=strategy)
     span = _span(seed, seeds)
-    chosen = span.start if span else random.SystemRandom().getrandbits(31) if seed is None else seed
+    manifests = _texts(file or [])
     members = {
         **size_of(size),
-        "seed": chosen,
+        "seed": span.start if span else random.SystemRandom().getrandbits(31) if seed is None else seed,
         "strategy": strategy,
         "workload": workload or ("co" if file else "clients"),
-        "manifests": _texts(file or []),
+        "manifests": tuple(text for _, text in manifests),
         "faults": faults_of(faults or ["all"]),
         "protocols": tuple(dict.fromkeys(protocol or ("nfs", "iscsi", "nvmeof"))),
         "nodes": nodes,
         "real": real,
+        **_shows(mutant, context),
     }
-    plan = _plan(**members | _shows(mutant, context))
-    usage(lambda: check(plan))
+    plan = _plan(members, "--seeds" if span else "--seed", [name for name, _ in manifests])
     files = run_output.Files(junit=junit, html=html, history=history, replay=replay_file).checked()
     run_output.prepare(verbose=verbose)
     if exhaust_to is not None:
@@ -142,7 +142,10 @@ def _one(plan: "RunPlan", files: Any, json: bool) -> int:
     from csisim.cli import run_output  # noqa: PLC0415
     from csisim.runs.run import run_plan  # noqa: PLC0415
 
-    result = run_plan(plan, keep_events=files.wants_events)
+    with until_signalled() as end:
+        result = run_plan(plan, keep_events=files.wants_events)
+    if end.signal:
+        return interrupted(end)
     run_output.show(result, json=json)
     files.write(result)
     return run_output.status(result.report.verdict)
@@ -154,37 +157,18 @@ def _many(plan: "RunPlan", span: range, files: Any, json: bool) -> int:
 
     tally, reports = Tally(), []
     started_s = time.perf_counter()
-    interrupted = False
-    try:
-        with run_output.progress(len(span)) as progress:
-            for result in run_seeds(plan, span, keep_events=files.wants_events):
-                tally.add(result)
-                if files.junit is not None:
-                    reports.append(result.report.to_json())
-                progress(tally)
-    except KeyboardInterrupt:
-        interrupted = True
-        run_output.interrupted(tally.runs, len(span))
-    run_output.show_many(tally, span[: tally.runs], time.perf_counter() - started_s, json=json)
+    with until_signalled() as end, run_output.progress(len(span)) as progress:
+        for result in run_seeds(plan, span, keep_events=files.wants_events):
+            tally.add(result)
+            if files.junit is not None:
+                reports.append(result.report.to_json())
+            progress(tally)
+    if end.signal:
+        interrupted(end, f" after {tally.runs} of {len(span)} runs")
+    run_output.show_many(tally, span, time.perf_counter() - started_s, json=json)
     if tally.worst is not None:
         files.write(tally.worst, reports)
-    if interrupted:
-        return run_output.INTERRUPTED
-    return run_output.status("ok" if tally.counts["ok"] == tally.runs else "violation")
-
-
-def usage(work: Callable[[], T], flag: str | None = None) -> T:
-    """Do something; a ValueError becomes a usage error, exit status 2."""
-    try:
-        return work()
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint=flag) from error
-
-
-def _plan(**members: Any) -> "RunPlan":
-    from csisim.runs.plan import RunPlan  # noqa: PLC0415
-
-    return usage(lambda: RunPlan(**members))
+    return end.status or run_output.status("ok" if tally.counts["ok"] == tally.runs else "violation")
 
 
 def _shows(mutant: str, context: typer.Context) -> dict[str, Any]:
@@ -193,38 +177,54 @@ def _shows(mutant: str, context: typer.Context) -> dict[str, Any]:
         return {}
     from csisim.mutants.registry import find  # noqa: PLC0415
 
-    found = usage(lambda: find(mutant), "--mutant")
+    found = checked("--mutant", find, mutant)
     sources = {flag: context.get_parameter_source(flag) for flag in _FLAGS}
     given = {member for flag, source in sources.items() if source is not None and source.name != "DEFAULT"
              for member in _FLAGS[flag]}  # fmt: skip
     return {"mutant": mutant} | {member: value for member, value in found.plan.items() if member not in given}
 
 
-def check(plan: "RunPlan") -> None:
-    """Whether the plan can be run; a ValueError says what is wrong."""
+def _plan(members: Mapping[str, Any], seed: str, names: Sequence[str]) -> "RunPlan":
+    """The plan with these members, checked; `seed` is the flag that its seed is from."""
+    from csisim.runs.plan import RunPlan  # noqa: PLC0415
+
+    plan = planned(lambda: RunPlan(**members), seed=seed)
+    check(plan, names=names, faults="--faults", file="--file")
+    return plan
+
+
+def check(plan: "RunPlan", *, names: Sequence[str] = (), faults: str | None = None, file: str | None = None) -> None:
+    """Whether the plan can be run; where not, it is a usage error.
+
+    Args:
+        plan: of the run.
+        names: of the files that its manifests are from.
+        faults: the flag that its rules are from.
+        file: the one that its manifests are from.
+    """
     from csisim.runs.run import check_manifests, rules_of  # noqa: PLC0415
 
-    rules_of(plan)
-    for warning in check_manifests(plan):
+    checked(faults, rules_of, plan)
+    for warning in checked(file, lambda given: check_manifests(given, names), plan):
         typer.echo(f"warning: {warning}", err=True)
 
 
-def _texts(paths: list[Path]) -> tuple[str, ...]:
+def _texts(paths: list[Path]) -> list[tuple[str, str]]:
+    """Manifests with the names of their files."""
     files: list[Path] = []
     for path in paths:
         below = sorted(each for each in path.iterdir() if each.suffix in _MANIFESTS) if path.is_dir() else [path]
         if not below:
             raise typer.BadParameter(f"{path}: no {', '.join(sorted(_MANIFESTS))} in it", param_hint="--file")
         files += below
-    return tuple(_presentable(each) for each in files)
+    return [(str(each), _presentable(each)) for each in files]
 
 
 def _presentable(path: Path) -> str:
     """A manifest without what its Secrets hold: it will be in reports and tokens."""
     from csisim.co.manifests import without_secrets  # noqa: PLC0415 - YAML is only read where there is some
 
-    text = _text(path)
-    return usage(lambda: without_secrets(text, str(path)), "--file")
+    return checked("--file", lambda text: without_secrets(text, str(path)), _text(path))
 
 
 def _text(path: Path) -> str:

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from csisim.cli.ending import interrupted, until_signalled
+from csisim.cli.run_options import planned
+
 if TYPE_CHECKING:
     from csisim.cli.run_output import Files
     from csisim.runs.exhaust import Exhausting
@@ -25,7 +28,7 @@ BudgetOption = Annotated[
 ]
 
 
-def checked(deviations: int | None, budget: int | None, *, seeds: bool, strategy: str) -> None:
+def fit_together(deviations: int | None, budget: int | None, *, seeds: bool, strategy: str) -> None:
     """Whether these flags go together.
 
     Args:
@@ -46,12 +49,9 @@ def checked(deviations: int | None, budget: int | None, *, seeds: bool, strategy
 def exhausting(plan: "RunPlan", deviations: int, budget: int | None) -> "Exhausting":
     """What is to be run; a wrong number is a usage error."""
     from csisim.runs.exhaust import Exhausting, in_lockstep  # noqa: PLC0415 - what a command needs, when it runs
-    from csisim.runs.plan import BadPlan  # noqa: PLC0415
 
-    try:
-        return Exhausting(in_lockstep(plan), deviations, _BUDGET if budget is None else budget)
-    except BadPlan as error:
-        raise typer.BadParameter(str(error), param_hint="--exhaust") from None
+    most = _BUDGET if budget is None else budget
+    return planned(lambda: Exhausting(in_lockstep(plan), deviations, most))
 
 
 def exhaust(found: "Exhausting", files: "Files", *, json: bool) -> int:
@@ -60,21 +60,19 @@ def exhaust(found: "Exhausting", files: "Files", *, json: bool) -> int:
     from csisim.sim.errors import Diverged  # noqa: PLC0415
 
     started_s = time.perf_counter()
-    interrupted = False
     try:
-        with run_output.progress(lambda: found.schedules) as progress:
+        with until_signalled() as end, run_output.progress(lambda: found.schedules) as progress:
             for tally in found.run(keep_events=files.wants_events):
                 progress(tally)
-    except KeyboardInterrupt:
-        interrupted = True
-        run_output.interrupted(found.tally.runs, found.schedules)
     except Diverged as error:
         typer.echo(f"nothing is known: {error}", err=True)
         return run_output.status("unknown")
+    if end.signal:
+        interrupted(end, f" after {found.tally.runs} of at least {found.schedules} runs")
     if found.tally.worst is not None:
         _show(found, time.perf_counter() - started_s, json=json)
         files.write(found.tally.worst)
-    return run_output.INTERRUPTED if interrupted else run_output.status(found.verdict)
+    return end.status or run_output.status(found.verdict)
 
 
 def _show(found: "Exhausting", duration_s: float, *, json: bool) -> None:
@@ -97,7 +95,7 @@ def _show(found: "Exhausting", duration_s: float, *, json: bool) -> None:
         typer.echo(json_text.dumps(worst.report.to_json() | members))
         return
     if worst.report.verdict == "ok":
-        typer.echo(run_output.facts(worst.report.to_json()))
+        typer.echo(run_output.facts(worst.report.to_json() | {"strategy": "every schedule"}))
     else:
         run_output.show(worst, json=False)
         typer.echo("")

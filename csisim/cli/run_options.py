@@ -1,17 +1,44 @@
 """Options that commands with runs share, from text to what they mean; a wrong one is a usage error."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import typer
 
 from csisim.cli.serve_options import checked
 
+T = TypeVar("T")
+
 _SIZE: Final = re.compile(r"(\d{1,4})x(\d{1,6})(?:x(\d{1,4}))?", re.ASCII)
 _SHARD: Final = re.compile(r"(\d{1,9})/(\d{1,9})", re.ASCII)
 _SEEDS: Final = re.compile(r"(\d{1,18}):(\d{1,18})", re.ASCII)
+_MEMBER: Final = re.compile(r"([a-z][a-z_-]*): (.*)", re.ASCII | re.DOTALL)
+_OTHER_FLAGS: Final = {
+    "clients": "--size", "operations": "--size", "volumes": "--size", "protocols": "--protocol", "manifests": "--file",
+    "deviations": "--exhaust",
+}  # fmt: skip
+
+
+def planned(make: Callable[[], T], **flags: str) -> T:
+    """Make a plan from flags; what is wrong with a member of it becomes a usage error that names its flag.
+
+    Args:
+        make: raises `csisim.runs.plan.BadPlan`, whose text begins with the member.
+        flags: of members that have another flag than the usual one.
+    """
+    from csisim.runs.plan import BadPlan  # noqa: PLC0415 - what a command needs is imported when it runs
+
+    try:
+        return make()
+    except BadPlan as error:
+        match = _MEMBER.fullmatch(str(error))
+        if match is None:
+            raise typer.BadParameter(str(error)) from error
+        own = f"--{match[1]}"
+        flag = flags.get(match[1]) or _OTHER_FLAGS.get(match[1], own)
+        raise typer.BadParameter(match[2] if flag == own else str(error), param_hint=flag) from error
 
 
 def seeds_of(text: str) -> range:
@@ -32,7 +59,7 @@ def size_of(text: str) -> dict[str, int]:
 
 
 def faults_of(given: list[str]) -> tuple[str, ...]:
-    """Rules, `@FILE`s of rules, or one of the words all and none, as the member of a plan."""
+    """Rules, `@FILE`s of rules, or one of the words all and none, as the member of a plan; files may be empty."""
     if any(each in {"all", "none"} for each in given):
         if len(given) > 1:
             raise typer.BadParameter("all and none stand alone", param_hint="--faults")
@@ -45,7 +72,12 @@ def rules_of(given: list[str]) -> tuple[str, ...]:
     from csisim.faults.files import read_rules, rules_of_text  # noqa: PLC0415 - what a command needs, when it runs
 
     def read(text: str) -> tuple[str, ...]:
-        return tuple(map(str, read_rules(Path(text[1:])) if text[:1] == "@" else rules_of_text(text)))
+        if text[:1] == "@":
+            return tuple(map(str, read_rules(Path(text[1:]))))
+        found = tuple(map(str, rules_of_text(text)))
+        if not found:  # as where a variable of a shell is empty: to run without faults would hide that
+            raise ValueError(f"there is no rule in {text[:80]!r}")
+        return found
 
     return tuple(rule for each in given for rule in checked("--faults", read, each))
 

@@ -5,7 +5,6 @@ import json as json_text
 import os
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 _WORDS: Final = {"ok": "ok", "violation": "VIOLATION", "unknown": "UNKNOWN"}
 _SHOWN_SEEDS: Final = 20
 _BETWEEN_S: Final = 0.5
-INTERRUPTED: Final = 130
-"""The exit status after SIGINT, as shells count it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,21 +44,25 @@ class Files:
                 raise typer.BadParameter(f"{path}: {problem}", param_hint=flag)
         return self
 
-    def write(self, result: "RunResult", reports: Sequence[Mapping[str, Any]] = ()) -> None:
+    def write(
+        self, result: "RunResult", reports: Sequence[Mapping[str, Any]] = (), more: Mapping[str, Any] | None = None
+    ) -> None:
         """Write everything.
 
         Args:
             result: of the run.
             reports: of many runs, for JUnit.
+            more: further members of the report.
         """
+        report = result.report.to_json() | dict(more or {})
         if self.junit is not None:
             from csisim.reports.junit import suite  # noqa: PLC0415
 
-            write(self.junit, suite(reports or [result.report.to_json()]), "--junit")
+            write(self.junit, suite(reports or [report]), "--junit")
         if self.html is not None:
             from csisim.reports.html import page  # noqa: PLC0415
 
-            write(self.html, page(result.report.to_json(), result.events), "--html")
+            write(self.html, page(report, result.events), "--html")
         if self.history is not None:
             lines = [json_text.dumps(event.to_json(), separators=(",", ":")) for event in result.events]
             write(self.history, "".join(f"{line}\n" for line in lines), "--history")
@@ -105,13 +106,6 @@ def prepare(*, verbose: bool) -> None:
         silence()
 
 
-def interrupted(runs: int, total: int) -> None:
-    """Say how far it came. What is left of the run that was cut off ends with the process, and in silence."""
-    sys.unraisablehook = lambda _: None
-    warnings.simplefilter("ignore", RuntimeWarning)
-    typer.echo(f"interrupted after {runs} of {total} runs", err=True)
-
-
 def status(verdict: str) -> int:
     """The exit status: what could not be decided is not fine."""
     return 0 if verdict == "ok" else 1
@@ -125,41 +119,41 @@ def show(result: "RunResult", *, json: bool, more: Mapping[str, Any] | None = No
         json: one object instead.
         more: further members of that object.
     """
+    from csisim.reports.remarks import remarks  # noqa: PLC0415
+
     report = result.report.to_json() | dict(more or {})
     if json:
         typer.echo(json_text.dumps(report))
         return
     typer.echo(facts(report))
     _table(report)
-    for note in report.get("notes", ()):
-        typer.echo(f"  note: {note}")
     if report["verdict"] != "ok":
         from csisim.reports.story import story  # noqa: PLC0415
 
         typer.echo("\n" + story(report, result.events).rstrip("\n"))
         return
+    for each in remarks(report):
+        typer.echo(f"  note: {each}")
     typer.echo(f"\nOK: everything held\n{report['replay']}")
 
 
 def facts(report: Mapping[str, Any]) -> str:
     """What was run, on one line."""
+    from csisim.reports.text import counted  # noqa: PLC0415
+
     plan = report["plan"]
+    who = counted(plan["clients"], "client" if plan["workload"] == "clients" else "user")
     if "endpoint" in plan:
-        who = "clients" if plan["workload"] == "clients" else "users"
-        what = f"{len(plan['manifests'])} manifests" if plan["manifests"] else f"{plan['clients']} {who}"
-        return (
-            f"{plan['driver']} at {plan['endpoint']} · run {plan['run']} · seed {report['seed']} · {what} · "
-            f"{plan['nodes']} nodes · {report['calls']} calls · {report['faults_fired']} faults · "
-            f"{report['virtual_s']:.1f} real s"
-        )
-    size = f"{plan['clients']} clients x {plan['operations']} operations, {plan['volumes']} volumes"
-    what = size if plan["workload"] == "clients" else f"{len(plan['manifests'])} manifests"
-    bug = f"DRIVER WITH THE KNOWN BUG {plan['mutant']} · " if plan.get("mutant") else ""
-    clock = "real" if report["real"] else "virtual"
-    return (
-        f"{bug}seed {report['seed']} · {report['strategy']} · {what} · {plan['nodes']} nodes · "
-        f"{report['calls']} calls · {report['faults_fired']} faults · {report['virtual_s']:.1f} {clock} s"
-    )
+        begin = [f"{plan['driver']} at {plan['endpoint']}", f"run {plan['run']}", f"seed {report['seed']}"]
+        size, clock = who, "real"
+    else:
+        begin = [f"DRIVER WITH THE KNOWN BUG {plan['mutant']}"] if plan.get("mutant") else []
+        begin += [f"seed {report['seed']}", str(report["strategy"])]
+        size = f"{who} x {counted(plan['operations'], 'operation')}, {counted(plan['volumes'], 'volume')}"
+        clock = "real" if report["real"] else "virtual"
+    what = counted(len(plan["manifests"]), "manifest") if plan["manifests"] else size
+    made = [counted(plan["nodes"], "node"), counted(report["calls"], "call"), counted(report["faults_fired"], "fault")]
+    return " · ".join([*begin, what, *made, f"{report['virtual_s']:.1f} {clock} s"])
 
 
 def _table(report: Mapping[str, Any]) -> None:
@@ -222,14 +216,21 @@ def progress(total: int | Callable[[], int], before: int = 0) -> Iterator[Callab
 
 
 def show_many(tally: "Tally", span: range, duration_s: float, *, json: bool) -> None:
-    """Many runs: how many held, and the first that did not."""
+    """Many runs: how many held, and the first that did not.
+
+    Args:
+        tally: of those that were made.
+        span: the seeds that were to be run, from the first one on.
+        duration_s: how long it took.
+        json: one object instead.
+    """
     worst = tally.worst
     if worst is None:
         return
     runs_per_s = tally.runs / max(duration_s, 1e-9)
     if json:
         report = worst.report.to_json() | {
-            "seeds": f"{span.start}:{span.stop}",
+            "seeds": f"{span.start}:{span.start + tally.runs}",
             "runs": tally.runs,
             "violating_seeds": tally.violating,
             "unknown_seeds": tally.unknown,
@@ -245,7 +246,9 @@ def show_many(tally: "Tally", span: range, duration_s: float, *, json: bool) -> 
         if seeds:
             more = f" and {len(seeds) - _SHOWN_SEEDS} more" if len(seeds) > _SHOWN_SEEDS else ""
             typer.echo(f"{kind} seeds: {', '.join(map(str, seeds[:_SHOWN_SEEDS]))}{more}")
-    word = "OK" if tally.counts["ok"] == tally.runs else "FAILED"
+    missing = len(span) - tally.runs
+    ok = f"INCOMPLETE, {missing} missing" if missing else "OK"
+    word = ok if tally.counts["ok"] == tally.runs else "FAILED"
     typer.echo(
         f"{word}: {tally.runs} runs in {duration_s:.1f} s ({runs_per_s:.1f}/s), "
         f"{tally.counts['violation']} violations, {tally.counts['unknown']} unknown, "

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from csisim.cli.ending import interrupted, until_signalled
+
 
 def shrink(
     what: Annotated[str, typer.Argument(metavar="TOKEN|FILE", help="A run that fails, as csisim replay takes it.")],
@@ -29,8 +31,11 @@ def shrink(
     from csisim.reports.story import story  # noqa: PLC0415
 
     run_output.prepare(verbose=False)
-    plan = checked(None, read, what).plan
-    smallest = checked(None, lambda given: smallest_of(given, bounds=Bounds(runs=runs, cpu_s=cpu_s)), plan)
+    plan = checked("TOKEN|FILE", read, what).plan
+    with until_signalled() as end:
+        smallest = checked("TOKEN|FILE", lambda given: smallest_of(given, bounds=Bounds(runs=runs, cpu_s=cpu_s)), plan)
+    if end.signal:
+        raise typer.Exit(interrupted(end))
     shrunk = shrunk_of(smallest)
     explore_output.write_run(smallest.result, html=html, replay=out)
     if json:

@@ -5,7 +5,7 @@ counts, what could change a volume is checked value by value, and what cannot, s
 """
 
 import base64
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,8 @@ import yaml
 
 from csisim.co import manifest_kinds as kinds
 from csisim.co.fields import Fields, ManifestError
-from csisim.co.objects import Object
+from csisim.co.objects import Object, PersistentVolumeClaim
+from csisim.co.store import fixed_field
 
 __all__ = ["ManifestError", "Manifests", "load", "parse", "read", "without_secrets"]
 
@@ -51,11 +52,13 @@ class Manifests:
         changes: what later texts say of the same objects, one after the other: each is to be applied when everything
             before has come true.
         warnings: documents that were left out, in words.
+        places: where each object of `objects`, and then of each of `changes`, is, by its `ref`.
     """
 
     objects: tuple[Object, ...]
     changes: tuple[tuple[Object, ...], ...] = ()
     warnings: tuple[str, ...] = ()
+    places: tuple[Mapping[str, str], ...] = ({},)
 
 
 def load(paths: Iterable[Path]) -> Manifests:
@@ -100,11 +103,10 @@ def read(texts: Iterable[tuple[str, str]]) -> Manifests:
     """Read several texts, each with what errors call it.
 
     Raises:
-        ManifestError: as for `load`.
+        ManifestError: as for `load`; or a later text changes what cannot change.
     """
-    stages: list[list[Object]] = [[]]
+    stages: list[dict[str, tuple[Object, str]]] = [{}]
     warnings: list[str] = []
-    known: dict[str, int] = {}
     for source, text in texts:
         here: dict[str, str] = {}
         for where, document in _documents(source, text):
@@ -114,14 +116,29 @@ def read(texts: Iterable[tuple[str, str]]) -> Manifests:
             if made.ref in here:
                 raise ManifestError(f"{where}: {made.ref} is in {here[made.ref]} already")
             here[made.ref] = where
-            stage = known[made.ref] + 1 if made.ref in known else 0
-            known[made.ref] = stage
+            stage = next((number for number, each in enumerate(stages) if made.ref not in each), len(stages))
+            if stage:
+                _check_change(*stages[stage - 1][made.ref], made, where)
             if stage == len(stages):
-                stages.append([])
-            stages[stage].append(made)
-    for each in stages:
-        each.sort(key=lambda made: _ORDER.index(made.kind))
-    return Manifests(tuple(stages[0]), tuple(tuple(each) for each in stages[1:]), tuple(warnings))
+                stages.append({})
+            stages[stage][made.ref] = made, where
+    ordered = [tuple(sorted((made for made, _ in each.values()), key=lambda made: _ORDER.index(made.kind)))
+               for each in stages]  # fmt: skip
+    places = tuple({ref: where for ref, (_, where) in each.items()} for each in stages)
+    return Manifests(ordered[0], tuple(ordered[1:]), tuple(warnings), places)
+
+
+def _check_change(known: Object, before: str, made: Object, where: str) -> None:
+    """Whether an API server would take it; values are not shown, they may be long."""
+    if fixed := fixed_field(known, made):
+        first, *more = fixed.split("_")
+        field = "".join([first, *(word.capitalize() for word in more)])
+        raise ManifestError(f"{where}: {made.ref}: {field} is another one than in {before}, and may not change")
+    had, wants = (each.storage if isinstance(each, PersistentVolumeClaim) else 0 for each in (known, made))
+    if wants < had:
+        raise ManifestError(
+            f"{where}: {made.ref}: requests.storage is {wants} bytes, and {had} in {before}: a volume does not shrink"
+        )
 
 
 def without_secrets(text: str, source: str = "manifest") -> str:

@@ -60,14 +60,29 @@ def apply_object(api: Api, wanted: Object) -> Object:
         if isinstance(wanted, PersistentVolumeClaim):
             return create_claim(api, wanted)
         return create_pod(api, wanted) if isinstance(wanted, Pod) else api.create(wanted)
-    changes: dict[str, Any] = {}
-    for each in fields(wanted):
-        value = getattr(wanted, each.name)
-        if each.name in (*_OWN, *_STATUS.get(type(wanted), ())) or value == getattr(known, each.name):
-            continue
-        if each.name not in _MUTABLE.get(type(wanted), (each.name,)):
-            raise ApiError(f"{wanted.ref}: {each.name} is {getattr(known, each.name)!r} and may not become {value!r}")
-        changes[each.name] = value
-    if isinstance(known, PersistentVolumeClaim) and changes.get("storage", known.storage) < known.capacity:
-        raise ApiError(f"{wanted.ref}: storage {changes['storage']} is less than the {known.capacity} bytes it has")
+    changes = _changes(known, wanted)
+    if fixed := fixed_field(known, wanted):
+        raise ApiError(f"{wanted.ref}: {fixed} is {getattr(known, fixed)!r} and may not become {changes[fixed]!r}")
+    if isinstance(known, PersistentVolumeClaim):
+        storage = changes.get("storage", known.storage)
+        if storage < known.storage and storage < known.capacity:
+            raise ApiError(f"{wanted.ref}: storage {storage} is less than the {known.capacity} bytes it has")
     return api.patch(known, **changes)
+
+
+def fixed_field(known: Object, wanted: Object) -> str:
+    """The first field that `wanted` has otherwise and that may not change; "" if there is none."""
+    mutable = _MUTABLE.get(type(wanted))
+    return next((name for name in _changes(known, wanted) if mutable is not None and name not in mutable), "")
+
+
+def _changes(known: Object, wanted: Object) -> dict[str, Any]:
+    """What `wanted` has otherwise; nothing of what the API and controllers see to."""
+    own = (*_OWN, *_STATUS.get(type(wanted), ()))
+    differing = (each.name for each in fields(wanted) if getattr(wanted, each.name) != getattr(known, each.name))
+    return {name: getattr(wanted, name) for name in differing if name not in own or _is_renamed(name, known, wanted)}
+
+
+def _is_renamed(name: str, known: Object, wanted: Object) -> bool:
+    """For a claim that names no class admission chooses one; what it does name is not ours to change."""
+    return name == "storage_class_name" and bool(getattr(known, name)) and bool(getattr(wanted, name))

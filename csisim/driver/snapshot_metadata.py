@@ -1,6 +1,7 @@
 """SnapshotMetadata service: allocated and changed blocks of zvol snapshots, streamed (CSI 1.13, alpha)."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 
 from csisim.driver import requests
 from csisim.driver.grpc_types import Context
@@ -38,12 +39,13 @@ class SnapshotMetadataService(csi_pb2_grpc.SnapshotMetadataServicer):
         async def fetch(offset: int, limit: int) -> BlockRuns:
             return await self._storage.allocated(self._volumes.dataset_id(str(snapshot)), offset, limit)
 
-        async for page in _pages(fetch, request.starting_offset, request.max_results):
-            yield pb.GetMetadataAllocatedResponse(
-                block_metadata_type=pb.VARIABLE_LENGTH,
-                volume_capacity_bytes=page.volsize_bytes,
-                block_metadata=_tuples(page),
-            )
+        async with aclosing(_pages(fetch, request.starting_offset, request.max_results)) as pages:
+            async for page in pages:
+                yield pb.GetMetadataAllocatedResponse(
+                    block_metadata_type=pb.VARIABLE_LENGTH,
+                    volume_capacity_bytes=page.volsize_bytes,
+                    block_metadata=_tuples(page),
+                )
 
     async def GetMetadataDelta(
         self, request: pb.GetMetadataDeltaRequest, context: Context
@@ -60,12 +62,13 @@ class SnapshotMetadataService(csi_pb2_grpc.SnapshotMetadataServicer):
             base_id, target_id = (self._volumes.dataset_id(str(each)) for each in (base, target))
             return await self._storage.changed(base_id, target_id, offset, limit)
 
-        async for page in _pages(fetch, request.starting_offset, request.max_results):
-            yield pb.GetMetadataDeltaResponse(
-                block_metadata_type=pb.VARIABLE_LENGTH,
-                volume_capacity_bytes=page.volsize_bytes,
-                block_metadata=_tuples(page),
-            )
+        async with aclosing(_pages(fetch, request.starting_offset, request.max_results)) as pages:
+            async for page in pages:
+                yield pb.GetMetadataDeltaResponse(
+                    block_metadata_type=pb.VARIABLE_LENGTH,
+                    volume_capacity_bytes=page.volsize_bytes,
+                    block_metadata=_tuples(page),
+                )
 
     async def _find(self, given: str, field: str) -> SnapshotId:
         """A snapshot of a block volume; file systems have no blocks to tell of."""
@@ -80,7 +83,7 @@ class SnapshotMetadataService(csi_pb2_grpc.SnapshotMetadataServicer):
         return record.id
 
 
-async def _pages(fetch: Fetch, starting_offset: int, max_results: int) -> AsyncIterator[BlockRuns]:
+async def _pages(fetch: Fetch, starting_offset: int, max_results: int) -> AsyncGenerator[BlockRuns, None]:
     """Fetch page after page; at least one is given, so that the caller learns the capacity."""
     if max_results < 0:
         raise InvalidArgument(f"max_results: {max_results} is negative")

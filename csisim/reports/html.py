@@ -10,6 +10,7 @@ from csisim.reports.eventlist import gaps, listed
 from csisim.reports.markup import asset, digest, limited, tag, text
 from csisim.reports.record import Record
 from csisim.reports.relevance import explain, leading
+from csisim.reports.remarks import remarks
 from csisim.reports.rules import order
 from csisim.reports.tables import calls, facts, faults, verdicts
 from csisim.reports.text import compact, counted, plain
@@ -49,6 +50,7 @@ def page(report: Mapping[str, Any], events: Sequence[Event], emphasis: Sequence[
     return _document(report, [
         _top(report, violations),
         wrong(violations, told, record, kept),
+        _remarks(report),
         _section("Verdicts", verdicts(report)),
         _section("Timeline", drawn),
         _section("Calls", calls(record)),
@@ -116,6 +118,11 @@ def _key() -> str:
 
 def _note(said: str) -> str:
     return tag("p", f"{text(said[:1].upper() + said[1:])}.", class_="note") if said else ""
+
+
+def _remarks(report: Mapping[str, Any]) -> str:
+    told = [text(each) for each in remarks(report)]
+    return _section("Notes", tag("ul", limited(told, _MOST_RULES), class_="notes")) if told else ""
 
 
 def _rules(report: Mapping[str, Any]) -> str:

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from csisim.reports.remarks import idle, remarks
 from csisim.reports.rules import TITLES, order
 from csisim.reports.text import plain, printable
 
 _LONGEST = 20_000
+_MOST_REMARKS = 200
 
 
 def suite(reports: Sequence[Mapping[str, Any]], *, name: str = "csisim") -> str:
@@ -26,7 +28,10 @@ def suite(reports: Sequence[Mapping[str, Any]], *, name: str = "csisim") -> str:
     time_s = sum(_seconds(report) for report in reports)
     shown = {key: str(count) for key, count in counts.items()} | {"time": f"{time_s:.3f}"}
     root = Element("testsuites", {"name": printable(name), **shown})
-    SubElement(root, "testsuite", {"name": printable(name), **shown}).extend(cases)
+    found = SubElement(root, "testsuite", {"name": printable(name), **shown})
+    found.extend(cases)
+    if lines := [line for report in reports for line in _remarks(report, len(reports) > 1)]:
+        SubElement(found, "system-out").text = "\n".join(lines)
     indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
@@ -56,8 +61,13 @@ def _cases(report: Mapping[str, Any], many: bool) -> Iterator[Element]:
             reason = plain((report.get("unknown") or {}).get(check, "it could not be decided"), 1_000)
             _fail(case, "unknown", reason, f"{reason}\n{_replay(report)}")
         elif (report.get("looked_at") or {}).get(check) == 0:
-            SubElement(case, "skipped", {"message": "the run never came near it"})
+            SubElement(case, "skipped", {"message": idle(report, check)})
         yield case
+
+
+def _remarks(report: Mapping[str, Any], many: bool) -> Iterator[str]:
+    seed = f"seed {plain(report.get('seed', '?'), 60)}: " if many else ""
+    yield from (f"{seed}{each}" for each in remarks(report)[:_MOST_REMARKS])
 
 
 def _fail(case: Element, kind: str, message: str, text: str) -> None:

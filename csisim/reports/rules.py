@@ -25,6 +25,7 @@ TITLES: Final = {
     "cost": "Calls cost what they should",
     "races": "Decisions rest on fresh state",
     "termination": "The run comes to an end",
+    "expectation": "What the scenario expects",
 }
 """Title by name of the check; a check that is not here is shown by its name alone."""
 

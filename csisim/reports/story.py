@@ -6,6 +6,7 @@ from typing import Any, Final
 from csisim.events import Event
 from csisim.reports.record import Record
 from csisim.reports.relevance import Explanation, explain, leading
+from csisim.reports.remarks import idle, remarks
 from csisim.reports.rules import TITLES, order
 from csisim.reports.telling import rows
 from csisim.reports.text import counted, lines, plain, seconds
@@ -100,14 +101,18 @@ def _others(violations: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _notes(report: Mapping[str, Any]) -> Iterator[str]:
-    """What the verdict does not rest on: what was undecided, and what the run never came near."""
-    unknown = report.get("unknown") or {}
-    looked_at = report.get("looked_at") or {}
-    idle = sorted((plain(name, 40) for name, count in looked_at.items() if not count), key=order)
-    if unknown or idle:
+    """What the verdict does not rest on: what was undecided, what nobody could look at, and remarks."""
+    unknown, told = report.get("unknown") or {}, remarks(report)
+    reasons: dict[str, list[str]] = {}
+    for name in sorted((name for name, count in (report.get("looked_at") or {}).items() if not count), key=order):
+        reasons.setdefault(idle(report, name), []).append(plain(name, 40))
+    if unknown or reasons or told:
         yield ""
     for name in sorted(unknown, key=order)[:_MOST_LISTED]:
         yield f"Undecided: {plain(name, 40)}: {plain(unknown[name], 300)}"
-    if idle:
-        named = ", ".join(idle) if len(idle) <= _MOST_LISTED else counted(len(idle), "check")
-        yield f"Nothing to judge for {named}: the run never came near it"
+    for reason, names in reasons.items():
+        named = ", ".join(names) if len(names) <= _MOST_LISTED else counted(len(names), "check")
+        yield f"Nothing to judge for {named}: {reason}"
+    yield from (f"Note: {each}" for each in told[:_MOST_LISTED])
+    if len(told) > _MOST_LISTED:
+        yield f"... {len(told) - _MOST_LISTED} more notes"

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from csisim.reports.markup import table, tag, text
 from csisim.reports.record import Pair, Record
+from csisim.reports.remarks import idle
 from csisim.reports.rules import TITLES, order
 from csisim.reports.text import counted, duration, plain, seconds
 from csisim.reports.words import code, ending, what
@@ -32,7 +33,7 @@ def verdicts(report: Mapping[str, Any]) -> str:
         if name in violations:
             note = counted(violations.count(name), "violation")
         elif verdict == "not met":
-            note = "the run never came near it"
+            note = idle(report, name)
         shown = tag("span", text(verdict), class_=f"verdict {_LOOKS.get(verdict, 'idle')}")
         rows.append([text(plain(name, 60)), text(TITLES.get(name, "")), shown, text(_count(count)), text(note)])
     return table(["check", "what it holds the run to", "verdict", "looked at", ""], rows, "verdicts")
@@ -87,9 +88,12 @@ def faults(record: Record) -> str:
 
 def facts(report: Mapping[str, Any]) -> str:
     """What kind of run it was, as terms and descriptions."""
-    mutant = (report.get("plan") or {}).get("mutant")
+    plan, driver = report.get("plan") or {}, report.get("driver") or {}
     given = {
-        "driver": f"WITH THE KNOWN BUG {mutant}" if mutant else "",
+        "driver": f"WITH THE KNOWN BUG {plan['mutant']}" if plan.get("mutant") else driver.get("name", ""),
+        "version": driver.get("version", ""),
+        "endpoint": plan.get("endpoint", ""),
+        "run": plan.get("run", ""),
         "seed": report.get("seed", "?"),
         "strategy": report.get("strategy", "?"),
         "time": f"{seconds(report.get('virtual_s'))}{'' if report.get('real') else ' virtual'}",

@@ -41,7 +41,7 @@ def whole(begin: Entry, end: Entry, record: Record) -> str:
         return _line(f"holds the lock on {begin.f} for {duration(end.at_s - begin.at_s)}")
     if begin.kind == "intent":
         return _line(f"{what(begin, record)}; so it is{took}")
-    return _line(f"{subject(begin)}: {outcome(end)}{took}")
+    return _line(f"{subject(begin)}: {outcome(end, took)}")
 
 
 def subject(entry: Entry) -> str:
@@ -49,19 +49,19 @@ def subject(entry: Entry) -> str:
     return f"{plain(entry.f, 80)}({plain(_about(entry), 120)})"
 
 
-def outcome(entry: Entry) -> str:
-    """How a call ended, in words; "ok" alone says that all went well."""
+def outcome(entry: Entry, took: str = "") -> str:
+    """How a call ended, in words, and `took` for when; "ok" alone says that all went well."""
     value = entry.value
     if entry.kind == "data":
-        return _data_outcome(entry)
+        return _data_outcome(entry) + took
     reason = value.get("reason") or value.get("errno") or value.get("error") or value.get("code") or ""
     message = value.get("message")
     said = plain(f'{reason}, "{message}"' if message else reason, 160)
     if entry.type == "ok":
-        return "OK" if entry.kind in {"call", "rpc"} else "done"
+        return ("OK" if entry.kind in {"call", "rpc"} else "done") + took
     if ending(entry) == "fail":
-        return f"refused: {said}" if said else "refused"
-    return f"no answer ({said or 'cut off'}); nobody knows whether it happened"
+        return (f"refused: {said}" if said else "refused") + took
+    return f"no answer ({said or 'cut off'}){took}; nobody knows whether it happened"
 
 
 def ending(entry: Entry) -> str:
@@ -132,7 +132,7 @@ def _call(entry: Entry, record: Record) -> str:
     begin = record.pair(entry).begin
     called = subject(begin) if begin else f"{entry.f}()"
     took = f" after {duration(entry.at_s - begin.at_s)}" if begin and entry.at_s > begin.at_s else ""
-    return f"{called}: {outcome(entry)}{took}"
+    return f"{called}: {outcome(entry, took)}"
 
 
 def _lock(entry: Entry) -> str:

@@ -2,7 +2,8 @@
 
 import asyncio
 import gc
-from typing import Any, Final
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, TypeVar
 
 from csisim.check.verdicts import Result
 from csisim.cluster.injection import nas_methods, sites
@@ -18,10 +19,13 @@ from csisim.runs.schedules import strategy
 from csisim.runs.stuck import watched
 from csisim.runs.testbed import Testbed, TestbedSettings
 from csisim.runs.workloads import WORKLOADS
+from csisim.sim.closed_world import own_garbage
 from csisim.sim.direction import Conditions
 from csisim.sim.run import Outcome, simulate
 from csisim.sim.streams import Streams
 from csisim.sim.tape import Tape
+
+T = TypeVar("T")
 
 _STEPS_PER_INSTANT: Final = 20_000
 
@@ -36,12 +40,18 @@ def run_plan(plan: RunPlan, *, keep_events: bool = False) -> RunResult:
     Raises:
         ValueError: a rule among its faults, or a manifest, is wrong.
     """
-    gc.collect(1)  # what is left of the run before: nothing is collected while one runs, and memory would fill up
+    with own_garbage():  # to look for some now and then would be a tenth of a long run
+        result = _judged(plan, keep_events=keep_events)
+        gc.collect(1)  # what is left of it, now that nobody has it any more: memory would fill up
+    return result
+
+
+def _judged(plan: RunPlan, *, keep_events: bool) -> RunResult:
     rules = rules_of(plan)
     check_manifests(plan)
     testbed = Testbed(settings_of(plan, rules))
     deviations: list[int] = []
-    outcome = _in_real_time(plan, testbed) if plan.real else _simulated(plan, testbed, deviations)
+    outcome = in_real_time(lambda: _program(plan, testbed)) if plan.real else _simulated(plan, testbed, deviations)
     events = tuple(map(judge.plain, testbed.events()))
     results = [*judge.check_events(events, testbed.secrets), *testbed.races(), judge.termination(outcome, events)]
     measured = judge.Measured(
@@ -67,8 +77,12 @@ def rules_of(plan: RunPlan) -> tuple[str, ...]:
     return faultmix.draw(Streams(plan.seed).stream("faults"), times=pace.times)
 
 
-def check_manifests(plan: RunPlan) -> tuple[str, ...]:
+def check_manifests(plan: RunPlan, names: Sequence[str] = ()) -> tuple[str, ...]:
     """Whether the orchestrator will take them; gives what it leaves out, in words.
+
+    Args:
+        plan: of the run.
+        names: what errors call each manifest, where they came from files.
 
     Raises:
         csisim.co.fields.ManifestError: it will not; a ValueError.
@@ -77,7 +91,7 @@ def check_manifests(plan: RunPlan) -> tuple[str, ...]:
         return ()
     from csisim.runs.wanted import wanted  # noqa: PLC0415 - YAML is only read where there is some
 
-    return wanted(plan, DriverConfig().driver_name).warnings
+    return wanted(plan, DriverConfig().driver_name, names).warnings
 
 
 def node_ids(plan: RunPlan) -> tuple[str, ...]:
@@ -106,15 +120,8 @@ async def _program(plan: RunPlan, testbed: Testbed) -> Result:
 
 async def _phases(plan: RunPlan, testbed: Testbed) -> Result:
     async with testbed:
-        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: _lost(testbed, context))
+        testbed.note_errors()
         return await run_phases(testbed, WORKLOADS[plan.workload](testbed, plan))
-
-
-def _lost(testbed: Testbed, context: dict[str, Any]) -> None:
-    """An error that nobody has taken up is an event of the history."""
-    error = context.get("exception")
-    value = {"message": str(context.get("message", "")), "error": f"{type(error).__name__}: {error}" if error else ""}
-    testbed.history.add("info", "world", "error", process="world", value=value)
 
 
 def _simulated(plan: RunPlan, testbed: Testbed, deviations: list[int]) -> "Outcome[Result]":
@@ -131,17 +138,22 @@ def _simulated(plan: RunPlan, testbed: Testbed, deviations: list[int]) -> "Outco
     )
 
 
-def _in_real_time(plan: RunPlan, testbed: Testbed) -> "Outcome[Result]":
-    result: Result | None = None
+def in_real_time(program: Callable[[], Coroutine[Any, Any, T]]) -> "Outcome[T]":
+    """The same as `csisim.sim.run.simulate` by the real clock: there are no steps to count, and nothing to replay.
+
+    Args:
+        program: gives the coroutine to run.
+    """
+    result: T | None = None
     error: BaseException | None = None
     duration_s = 0.0
 
-    async def main() -> Result:
+    async def main() -> T:
         nonlocal duration_s
         loop = asyncio.get_running_loop()
         started_s = loop.time()
         try:
-            return await _program(plan, testbed)
+            return await program()
         finally:
             duration_s = loop.time() - started_s
 

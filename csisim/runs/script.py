@@ -86,6 +86,11 @@ class Script(Testbed):
         values = [value for each in kept for value in each.data.values() if len(value) >= _SHORTEST_SECRET]
         return (*super().secrets, *values)
 
+    @property
+    def taken_down(self) -> bool:
+        """Whether `teardown` came to its end."""
+        return self._taken_down
+
     # --- waiting
 
     async def settled(self, timeout_s: float | None = None) -> None:
@@ -252,5 +257,5 @@ class Script(Testbed):
         report = await super().check(() if expected is None and self._taken_down else expected)
         report = replace(report, replay="")  # it is the test that does it again
         if report.verdict != "ok":
-            raise Broken(report, story(report.to_json(), tuple(map(judge.plain, self.history.since()))))
+            raise Broken(report, story(report.to_json(), tuple(map(judge.plain, self.events()))))
         return report

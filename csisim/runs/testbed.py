@@ -5,14 +5,16 @@ import random
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
+from csisim.call_log import Observer
 from csisim.check.verdicts import Result
 from csisim.cluster import Cluster, ClusterSettings, EmbeddedNas, parse_endpoint
 from csisim.cluster.inventory import host_leftovers, nas_leftovers
+from csisim.cluster.parts import Parts
 from csisim.cluster.real import RealSurroundings
 from csisim.cluster.settings import all_calls_take, impatient
 from csisim.cluster.simulated import SimulatedSurroundings
@@ -34,7 +36,8 @@ from csisim.sim.lanes import lane, subject
 from csisim.sim.streams import Streams
 from csisim.started import Started
 
-_REAL_TIMES: Final = 0.02
+REAL_TIMES: Final = 0.02
+"""What the orchestrator's times are multiplied by on real sockets."""
 _ENDPOINT: Final = "unix:///simulated/csi.sock"
 _KUBELET: Final = "/var/lib/kubelet"
 _SIMULATED_CALM_S: Final = 60.0
@@ -59,6 +62,8 @@ class TestbedSettings:
         co: have an orchestrator.
         trace: note also what the checks alone need: locks, calls of the NAS, what really happened on it and on nodes.
         mutant: a known bug that the driver has; see `csisim.mutants.registry`.
+        parts: what the driver is built of; that of the mutant, or as it is shipped, where there is none.
+        observers: told of every call that the driver has served; see `csisim.call_log`.
     """
 
     __test__ = False
@@ -73,6 +78,8 @@ class TestbedSettings:
     co: bool = True
     trace: bool = True
     mutant: str = ""
+    parts: Parts | None = None
+    observers: tuple[Observer, ...] = ()
 
 
 class Testbed(Started):
@@ -139,8 +146,11 @@ class Testbed(Started):
             return ()
 
     def events(self) -> list[Event]:
-        """Everything that has happened; nothing before the start."""
-        return [] if self.cluster.injection is None else self.history.since()
+        """Everything that has happened, times from the start on; nothing before the start."""
+        found = [] if self.cluster.injection is None else self.history.since(plain=True)
+        if self.simulated:
+            return found  # there the loop begins at 0, and what is noted of its steps is in its time
+        return [replace(event, at_s=event.at_s - self._started_s) for event in found]
 
     def races(self) -> list[Result]:
         """What watched the driver's decisions has to say; nothing where nobody watched."""
@@ -174,7 +184,8 @@ class Testbed(Started):
             rng=self.streams.stream("cluster"),
             surroundings=self._surroundings,
             faults=FaultSettings(seed=self.seed, history_limit=None, trace=settings.trace),
-            parts=parts_of(settings.mutant),
+            parts=settings.parts or parts_of(settings.mutant),
+            observers=settings.observers,
         )
 
     async def _start(self, stack: AsyncExitStack) -> None:
@@ -185,6 +196,8 @@ class Testbed(Started):
         await stack.enter_async_context(self.cluster)
         injection = self.cluster.injection
         assert injection is not None  # noqa: S101 - the cluster was given faults
+        if injection.trace is not None and not self.simulated:
+            injection.trace.races.begin_s = self._started_s
         self.faults = Faults(injection.plane)
         self.nas = NasHandle(self.cluster, self.faults)
         self.nodes = MappingProxyType(
@@ -205,7 +218,7 @@ class Testbed(Started):
             {name: NodeSide(node.paths, node, node.directory) for name, node in self.nodes.items()},
             rng=self.streams.stream("co"),
             history=self.history,
-            timings=Timings() if self.simulated else Timings().scaled(_REAL_TIMES),
+            timings=Timings() if self.simulated else Timings().scaled(REAL_TIMES),
             around=self.around,
         )
 
@@ -296,21 +309,44 @@ class Testbed(Started):
         Args:
             expected: what is to be left, as `leftovers` has it; None: that is nobody's concern.
         """
+        await self.finish(expected)
+        return self.judged(judge.Measured(
+            self.settings.rules, self.faults_fired, self.call_count,
+            virtual_s=asyncio.get_running_loop().time() - self._started_s,
+        ))  # fmt: skip
+
+    async def finish(self, expected: Collection[str] | None) -> None:
+        """Heal, and look; `expected` as for `check`."""
         await self.heal()
         self.phase("end")
         await self.look(None if expected is None else lambda _left: expected)
         await self.calm()  # somebody may have looked for himself meanwhile, as the attacher does now and then
-        events = tuple(map(judge.plain, self.history.since()))
+
+    def judged(self, measured: judge.Measured, more: Collection[Result] = ()) -> RunReport:
+        """Everything that has happened so far, judged.
+
+        Args:
+            measured: what it was.
+            more: what else was found.
+        """
+        events = tuple(map(judge.plain, self.events()))
         settings = self.settings
         plan = RunPlan(
             seed=self.seed, nodes=len(settings.node_ids), faults=settings.rules or ("none",),
             real=not self.simulated, network_s=settings.network_s, nas_s=settings.nas_s, mutant=settings.mutant,
         )  # fmt: skip
-        loop = asyncio.get_running_loop()
-        measured = judge.Measured(
-            settings.rules, self.faults_fired, self.call_count, virtual_s=loop.time() - self._started_s
-        )
-        return judge.report(plan, [*judge.check_events(events, self.secrets), *self.races()], measured)
+        return judge.report(plan, [*judge.check_events(events, self.secrets), *self.races(), *more], measured)
+
+    def note_errors(self) -> None:
+        """From here on an error that nobody in the loop has taken up is an event of the history."""
+
+        def unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            error = context.get("exception")
+            text = f"{type(error).__name__}: {error}" if error else ""
+            value = {"message": str(context.get("message", "")), "error": text}
+            self.history.add("info", "world", "error", process="world", value=value)
+
+        asyncio.get_running_loop().set_exception_handler(unhandled)
 
     async def heal(self) -> None:
         """All rules out, links up, what crashed back, and nothing of a fault going on any more."""

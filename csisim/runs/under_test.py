@@ -10,7 +10,7 @@ from csisim.runs.stuck import Stuck, watched
 from csisim.runs.testbed import Testbed, TestbedSettings
 from csisim.sim.run import simulate
 
-_SETTINGS: Final = ("network_s", "nas_s", "driver", "mutant")
+_SETTINGS: Final = ("network_s", "nas_s", "driver", "mutant", "parts", "observers")
 _OPTIONS: Final = ("faults", "nodes", "protocols", "strategy", "limit_s", *_SETTINGS)
 _REAL: Final[dict[str, Any]] = {"nas_s": (0.0, 0.002)}
 

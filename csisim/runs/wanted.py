@@ -1,36 +1,41 @@
 """What the manifests of a plan want."""
 
+from collections.abc import Sequence
+
 from csisim.co.fields import ManifestError
 from csisim.co.manifests import Manifests, read
 from csisim.co.objects import Object, PersistentVolumeClaim, StatefulSet, StorageClass
 from csisim.runs.plan import RunPlan
 
 
-def wanted(plan: RunPlan, driver: str) -> Manifests:
+def wanted(plan: RunPlan, driver: str, names: Sequence[str] = ()) -> Manifests:
     """What they want first, and what changes afterwards.
 
     Args:
         plan: of an orchestrator's run.
         driver: the name of the driver that runs.
+        names: what errors call each manifest, where they came from files.
 
     Raises:
         ManifestError: they are not what they should be, or a claim would wait for ever: for another driver, or for a
             class that is not there.
     """
-    found = read((f"manifest {number}", text) for number, text in enumerate(plan.manifests, 1))
-    objects = [each for stage in (found.objects, *found.changes) for each in stage]
-    others = {each.name: each.provisioner for each in objects if isinstance(each, StorageClass)}
-    for each in objects:
+    called = names or [f"manifest {number}" for number in range(1, len(plan.manifests) + 1)]
+    found = read(zip(called, plan.manifests, strict=True))
+    stages = zip((found.objects, *found.changes), found.places, strict=True)
+    objects = [(each, f"{places[each.ref]}: {each.ref}") for stage, places in stages for each in stage]
+    others = {each.name: each.provisioner for each, _ in objects if isinstance(each, StorageClass)}
+    for each, which in objects:
         for claim in _claims(each):
             if claim.storage_class_name and claim.storage_class_name not in others:
                 raise ManifestError(
-                    f"{each.ref}: there is no StorageClass {claim.storage_class_name!r} in the manifests: the claim "
+                    f"{which}: there is no StorageClass {claim.storage_class_name!r} in the manifests: the claim "
                     f"would wait for ever"
                 )
             provisioner = others.get(claim.storage_class_name, driver)
             if provisioner != driver:
                 raise ManifestError(
-                    f"{each.ref}: its StorageClass {claim.storage_class_name!r} has the provisioner {provisioner!r}, "
+                    f"{which}: its StorageClass {claim.storage_class_name!r} has the provisioner {provisioner!r}, "
                     f"and the driver that runs here is {driver!r}: the claim would wait for ever"
                 )
     return found

@@ -35,7 +35,8 @@ def test_a_history_that_holds(tmp_path: Path) -> None:
     result = check(written(tmp_path, told))
     assert result.exit_code == 0, result.output
     assert "I4               ok         never came near it" in result.output
-    assert result.output.endswith("4 events, 0 violations\n")
+    assert "I15              ok         no --secrets were given" in result.output
+    assert result.output.endswith("4 events, 0 violations; races and termination are judged by csisim run alone\n")
 
 
 def test_a_violation_is_told_with_its_rule_and_events(tmp_path: Path) -> None:
@@ -82,11 +83,16 @@ def test_a_file_that_is_no_history_is_a_usage_error(tmp_path: Path) -> None:
 
 
 def test_a_value_of_another_form_is_a_wrong_use_and_no_traceback(tmp_path: Path) -> None:
-    file = tmp_path / "history.jsonl"
-    file.write_text(
-        '{"seq":1,"at_s":0,"type":"invoke","kind":"rpc","f":"CreateVolume","call":"1","process":"controller",'
-        '"value":{"name":["v"],"capacity_range":7}}\n'
-    )
+    told = Told()
+    told.create()
+    file = written(tmp_path, told)
+    lines = file.read_text().splitlines()
+    row = json.loads(lines[0])
+    row["value"]["capacity_range"] = 7
+    file.write_text("\n".join(["", json.dumps(row), *lines[1:]]))
     result = check(file)
     assert result.exit_code == 2
-    assert "another form than docs/history.md gives" in " ".join(result.output.split())
+    assert (
+        f"line 2 (seq 1, {row['kind']} CreateVolume): value.capacity_range: 7 is not an object: it has another form than"
+        " docs/history.md gives"
+    ) in " ".join(result.output.split())

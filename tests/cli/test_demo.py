@@ -1,7 +1,5 @@
 import io
 import json
-import subprocess
-import sys
 
 import pytest
 from rich.console import Console
@@ -12,25 +10,23 @@ from csisim.cli import demo_run
 from csisim.cli.demo import progress_on
 from csisim.cli.demo_report import Check, Verdict
 from csisim.cli.main import app
+from tests.support.processes import Server
 
 
-def test_json_is_alone_on_standard_output_and_progress_beside_it():
-    found = subprocess.run(
-        [sys.executable, "-m", "csisim.cli.main", "demo", "--json", "--seed", "7"],
-        capture_output=True,
-        text=True,
-        timeout=80,
-        check=False,
-    )
+def test_json_is_alone_on_standard_output_and_progress_beside_it(tmp_path):
+    server = Server(["csisim.cli.main", "demo", "--json", "--seed", "7"], tmp_path, "demo")
+    server.spawn()
+    status = server.process.wait(timeout=80)
+    stdout, stderr = server.stdout.read_text(), server.stderr.read_text()
 
-    verdict = json.loads(found.stdout)
-    assert found.returncode == 0, found.stderr
+    verdict = json.loads(stdout)
+    assert status == 0, stderr
     assert verdict["ok"] is True
     assert verdict["seed"] == 7
     assert verdict["leaks"] == []
     assert {row["rpc"]: row["codes"]["OK"] for row in verdict["rpcs"]}["DeleteVolume"] == 20
-    assert "delete volumes: 16/16" in found.stderr
-    assert "\x1b" not in found.stderr
+    assert "delete volumes: 16/16" in stderr
+    assert "\x1b" not in stderr
 
 
 @pytest.fixture

@@ -101,14 +101,20 @@ async def test_a_violation_is_told_in_every_report(directory, capsys):
     async with Stranger(directory / "s.sock", "forgets in lists") as stranger:
         found = await run_drive(stranger.plan())
     files = run_output.Files(junit=directory / "j.xml", html=directory / "p.html", history=directory / "h.jsonl")
-    files.write(found.result)
+    files.write(found.result, more=found.more)
     run_output.show(found.result, json=False, more=found.more)
     told = capsys.readouterr().out
-    assert told.startswith(f"stranger.example at unix://{stranger.path} · run 5eed0001 · seed 0 · 1 users · 1 nodes · ")
+    assert told.startswith(f"stranger.example at unix://{stranger.path} · run 5eed0001 · seed 0 · 1 user · 1 node · ")
     assert re.search(r"^  I14 +VIOLATION", told, re.MULTILINE)
     assert "did not show" in told
     assert [case for case in ET.parse(directory / "j.xml").iter("testcase") if case.find("failure") is not None]  # noqa: S314
-    assert "did not show" in (directory / "p.html").read_text()
+    html, xml = (directory / "p.html").read_text(), (directory / "j.xml").read_text()
+    assert "did not show" in html
+    for text in (html, xml, told):
+        assert "only the driver itself sees its locks" in text
+        assert found.more["notes"]
+        assert all(f"{note[:60]}" in text for note in found.more["notes"])
+    assert f"<dd>{found.more['driver']['name']}</dd>" in html
     assert run_output.status(found.result.report.verdict) == 1
 
 

@@ -2,10 +2,8 @@
 
 import json
 import signal
-import subprocess
-import sys
+import warnings
 from concurrent.futures import BrokenExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,20 +88,21 @@ def test_a_campaign_is_gone_on_with(tmp_path: Path) -> None:
     assert json.loads(nothing.stdout)["digest"] == whole["digest"]
 
 
-def test_ctrl_c_keeps_what_was_done(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    command = [sys.executable, "-m", "csisim.cli.main", *TINY, "--seeds", "0:100000", "--out", str(path)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, **pipes, text=True) as child:  # noqa: S603 - our own interpreter
-        assert child.stderr is not None
-        while path.stat().st_size < 300 if path.exists() else True:
-            with suppress(subprocess.TimeoutExpired):
-                raise AssertionError(f"{child.wait(0.02)}: {child.stderr.read()}")
-        child.send_signal(signal.SIGINT)
-        stdout, stderr = child.communicate(timeout=60)
-    assert child.returncode == 130, stderr
-    assert stdout.startswith("INCOMPLETE, ")
-    assert f"csisim explore --resume {path} goes on" in stderr
+def test_ctrl_c_keeps_what_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, begun = tmp_path / "a.jsonl", work.run_chunk
+
+    def pressed(mix: Any, start: int, stop: int, code: str) -> Any:
+        if start and read(path).records:
+            signal.raise_signal(signal.SIGINT)
+        return begun(mix, start, min(stop, start + 4), code)
+
+    monkeypatch.setattr("csisim.explore.campaign.run_chunk", pressed)
+    monkeypatch.setattr("sys.unraisablehook", None)
+    with warnings.catch_warnings():
+        result = call(*TINY, "--seeds", "0:100000", "--out", path)
+    assert result.exit_code == 130, result.output
+    assert result.stdout.startswith("INCOMPLETE, ")
+    assert f"csisim explore --resume {path} goes on" in result.stderr
     assert tally_of(read(path).records).runs >= 4
 
 

@@ -1,11 +1,13 @@
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from csisim import __version__
-from csisim.cli.main import app
+from csisim.cli.main import app, main
 
 
 @pytest.mark.parametrize("args", [["--version"], ["serve", "--version"]])
@@ -24,12 +26,15 @@ def test_help_lists_the_commands_and_loads_nothing_heavy():
     assert found.stdout.splitlines()[-1] == "[]"
 
 
-def test_an_unknown_command_is_a_usage_error():
-    command = [sys.executable, "-m", "csisim.cli.main", "make-coffee"]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+def test_an_unknown_command_is_a_usage_error(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["csisim", "make-coffee"])
+    with Path(os.devnull).open("w") as nowhere:
+        monkeypatch.setattr("sys.stdout", nowhere)  # which has a descriptor, as a process has it
+        with pytest.raises(SystemExit) as ended:
+            main()
 
-    assert found.returncode == 2
-    assert "make-coffee" in found.stderr
+    assert ended.value.code == 2
+    assert "make-coffee" in capsys.readouterr().err
 
 
 def test_help_of_serve_shows_every_flag_with_its_other_spelling():

@@ -27,8 +27,7 @@ def directory(tmp_path_factory):
 def proxy(directory, *flags, **env):
     where = ["--listen", f"unix://{directory}/p.sock", "--upstream", f"unix://{directory}/d.sock"]
     server = Server(["csisim.cli.main", "proxy", *where, *flags], directory, "proxy")
-    if env:
-        server.args = ["/usr/bin/env", *(f"{key}={value}" for key, value in env.items()), *server.args]
+    server.env = env
     return server
 
 

@@ -1,6 +1,7 @@
 """The command `csisim run`: flags, exit status, and what it prints and writes."""
 
 import json
+import signal
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ def test_one_seed_prints_a_line_per_check_and_the_line_that_repeats_it():
     result = call(*SMALL, "--seed", "5", "--strategy", "walk")
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert lines[0].startswith("seed 5 · walk · 2 clients x 3 operations, 1 volumes · 2 nodes · ")
+    assert lines[0].startswith("seed 5 · walk · 2 clients x 3 operations, 1 volume · 2 nodes · ")
     checks = {line.split()[0]: line.split()[1] for line in lines[1 : lines.index("")]}
     assert {"I1", "I18", "linearizability", "cost", "races", "termination"} <= set(checks)
     assert set(checks.values()) <= {"ok", "-"}
@@ -102,6 +103,21 @@ def test_a_violation_is_told_and_the_status_is_1(monkeypatch):
     assert json.loads(call(*SMALL, "--seeds", "3:5", "--json").stdout)["violating_seeds"] == [3, 4]
 
 
+def test_a_manifest_that_cannot_be_brought_about_is_a_wrong_use_that_names_its_file(tmp_path: Path):
+    from tests.runs.test_intents import MANIFEST
+
+    first, second = (tmp_path / name for name in ("1.yaml", "2.yaml"))
+    first.write_text(MANIFEST)
+    second.write_text(MANIFEST.replace("1Gi", "1Mi"))
+    result = call("run", "--seed", "5", "-f", str(first), "-f", str(second))
+    assert result.exit_code == 2, result.output
+    said = " ".join(result.stderr.split())
+    assert f"for --file: {second}, document" in said
+    assert "PersistentVolumeClaim" in said
+    assert f"in {first}, document" in said
+    assert "a volume does not shrink" in said
+
+
 def test_rules_come_from_flags_and_files(tmp_path: Path):
     rules = tmp_path / "rules.txt"
     rules.write_text("# busy\nmount.umount: #1 error(EBUSY)\n")
@@ -127,15 +143,17 @@ def test_manifests_make_it_an_orchestrators_run(tmp_path: Path):
         (["--seeds", "5"], "is not A:B"),
         (["--seeds", "5:5"], "is not A:B"),
         (["--seed", "1", "--seeds", "1:2"], "either --seed or --seeds"),
-        (["--seed", "-1"], "not a whole number"),
-        (["--size", "3"], "is not CxO"),
-        (["--size", "0x5"], "clients"),
-        (["--strategy", "best"], "is no strategy"),
-        (["--protocol", "smb"], "'smb' is not one of"),
-        (["--workload", "stress"], "'stress' is not one of"),
-        (["--nodes", "0"], "nodes"),
-        (["--faults", "all", "--faults", "none"], "stand alone"),
-        (["--faults", "mount.umont: error(EBUSY)"], "there is no site"),
+        (["--seed", "-1"], "for --seed: '-1' is not a whole number"),
+        (["--seeds", "9:900000000000000000000"], "for --seeds: '9:900000000000000000000' is not"),
+        (["--size", "3"], "for --size: '3' is not CxO"),
+        (["--size", "0x5"], "for --size: clients: '0' is not"),
+        (["--strategy", "best"], "for --strategy: 'best' is no strategy"),
+        (["--protocol", "smb"], "for --protocol: protocols: 'smb' is not one of"),
+        (["--workload", "stress"], "for --workload: 'stress' is not one of"),
+        (["--nodes", "0"], "for --nodes: '0' is not"),
+        (["--faults", "all", "--faults", "none"], "for --faults: all and none stand alone"),
+        (["--faults", ""], "for --faults: there is no rule in ''"),
+        (["--faults", "mount.umont: error(EBUSY)"], "for --faults: there is no site"),
         (["--faults", "mount.umount"], "--faults"),
         (["--faults", "@/nowhere"], "/nowhere"),
         (["-f", "/nowhere"], "/nowhere"),
@@ -205,6 +223,19 @@ def test_where_nothing_can_be_written_nothing_is_run(tmp_path: Path, monkeypatch
             assert said in result.stderr
 
 
+def test_a_run_that_is_interrupted_says_no_more_than_that(tmp_path: Path, monkeypatch):
+    def cut_off(plan: RunPlan, *, keep_events: bool = False) -> RunResult:
+        signal.raise_signal(signal.SIGINT)
+        return run_plan(plan)
+
+    monkeypatch.setattr("csisim.runs.run.run_plan", cut_off)
+    monkeypatch.setattr("sys.unraisablehook", None)
+    with warnings.catch_warnings():
+        result = call(*SMALL, "--seed", "3", "--html", str(tmp_path / "r.html"))
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_history_of_many_runs_that_held_is_the_first_ones(tmp_path: Path):
     one, many = (tmp_path / name for name in ("one", "many"))
     call(*SMALL, "--seed", "3", "--history", str(one))
@@ -212,17 +243,22 @@ def test_the_history_of_many_runs_that_held_is_the_first_ones(tmp_path: Path):
     assert many.read_text() == one.read_text() != ""
 
 
-def test_many_runs_that_are_interrupted_tell_what_there_was_until_then(tmp_path: Path, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_many_runs_that_are_interrupted_tell_what_there_was_until_then(number, tmp_path: Path, monkeypatch):
     def until(plan: RunPlan, *, keep_events: bool = False) -> RunResult:
         if plan.seed == 5:
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
         return run_plan(plan, keep_events=keep_events)
 
     monkeypatch.setattr("csisim.runs.many.run_plan", until)
     monkeypatch.setattr("sys.unraisablehook", None)
-    with warnings.catch_warnings():
-        result = call(*SMALL, "--seeds", "3:9", "--json", "--junit", str(tmp_path / "r.xml"))
-    assert result.exit_code == 130
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # else a test that fails would end its process
+    try:
+        with warnings.catch_warnings():
+            result = call(*SMALL, "--seeds", "3:9", "--json", "--junit", str(tmp_path / "r.xml"))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert result.exit_code == 128 + number
     assert "interrupted after 2 of 6 runs" in result.stderr
     report = json.loads(result.stdout)
     assert (report["runs"], report["seeds"]) == (2, "3:5")

@@ -19,7 +19,7 @@ def test_an_exhausted_program_is_a_success_with_its_count():
     result = call(*TINY, "--exhaust", "0")
     assert result.exit_code == 0, result.output
     first, last, replay = result.stdout.splitlines()
-    assert first.startswith("seed 21 · tape · 2 clients x 1 operations, 2 volumes · 1 nodes · ")
+    assert first.startswith("seed 21 · every schedule · 2 clients x 1 operation, 2 volumes · 1 node · ")
     assert last.startswith("OK: exhausted at 0 deviations, 1 schedules, ")
     assert "0 violations, 0 unknown" in last
     assert "1/1 runs" in result.stderr

@@ -1,11 +1,13 @@
 """Options that commands with runs share."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import typer
 
-from csisim.cli.run_options import faults_of, rules_of, seeds_of, shard_of, size_of
+from csisim.cli.run_options import faults_of, planned, rules_of, seeds_of, shard_of, size_of
+from csisim.runs.plan import BadPlan
 
 
 def test_spans_and_sizes_are_read() -> None:
@@ -31,13 +33,35 @@ def test_rules_come_from_flags_and_files(tmp_path: Path) -> None:
     file.write_text("mount.umount: 2*error(EBUSY)\n")
     assert rules_of(["rpc.*.after: 5%drop", f"@{file}"]) == ("rpc.*.after: 5%drop", "mount.umount: 2*error(EBUSY)")
     assert faults_of(["all"]) == ("all",)
-    assert faults_of([]) == ("none",)
+    file.write_text("# nothing yet\n")
+    assert faults_of([f"@{file}"]) == ("none",)
 
 
-@pytest.mark.parametrize("given", [["all", "none"], ["nonsense"], ["@/nowhere/at/all"]])
+@pytest.mark.parametrize("given", [["all", "none"], ["nonsense"], ["@/nowhere/at/all"], [""], [" \n"], ["# all"]])
 def test_wrong_rules_are_refused(given: list[str]) -> None:
     with pytest.raises(typer.BadParameter):
         faults_of(given)
+
+
+def test_what_is_wrong_with_a_plan_names_the_flag_that_was_typed() -> None:
+    def made(text: str) -> Callable[[], None]:
+        def make() -> None:
+            raise BadPlan(text)
+
+        return make
+
+    with pytest.raises(typer.BadParameter) as refused:
+        planned(made("size-bytes: 0 is not from 1"))
+    assert (refused.value.param_hint, refused.value.message) == ("--size-bytes", "0 is not from 1")
+    with pytest.raises(typer.BadParameter) as refused:
+        planned(made("clients: 0 are none"))
+    assert (refused.value.param_hint, refused.value.message) == ("--size", "clients: 0 are none")
+    with pytest.raises(typer.BadParameter) as refused:
+        planned(made("seed: -1 is none"), seed="--seeds")
+    assert (refused.value.param_hint, refused.value.message) == ("--seeds", "seed: -1 is none")
+    with pytest.raises(typer.BadParameter) as refused:
+        planned(made("'A: B' is no plan"))
+    assert (refused.value.param_hint, refused.value.message) == (None, "'A: B' is no plan")
 
 
 def test_shards_cover_all_seeds_once_and_none_is_much_longer() -> None:

@@ -57,3 +57,11 @@ def test_progress_follows_a_total_that_grows_and_ends_its_line_on_a_terminal(cap
     assert first.startswith("1/10 runs, ")
     assert second.startswith("2/20 runs, ")
     assert second.endswith("\n")
+
+
+def test_what_is_missing_of_many_runs_is_not_fine(capsys):
+    tally = Tally()
+    tally.add(RESULT)
+    for span, said in ((range(6, 7), "OK: 1 runs in 1.0 s"), (range(6, 9), "INCOMPLETE, 2 missing: 1 runs in 1.0 s")):
+        run_output.show_many(tally, span, 1.0, json=False)
+        assert capsys.readouterr().out.startswith(said)

@@ -2,8 +2,6 @@
 
 import io
 import json
-import subprocess
-import sys
 
 import pytest
 from rich.console import Console
@@ -16,14 +14,11 @@ from csisim.sweep.campaign import Order, Sweep
 
 
 def test_a_whole_sweep_of_one_site_in_two_processes_ends_with_zero_and_says_what_was_done():
-    found = subprocess.run(
-        [sys.executable, "-m", "csisim.cli.main", "sweep", "--protocol", "nfs", "--site", "file.remove",
-         "--seed", "1", "--jobs", "2", "--json"],
-        capture_output=True, text=True, timeout=80, check=False,
-    )  # fmt: skip
+    flags = ["--protocol", "nfs", "--site", "file.remove", "--seed", "1", "--jobs", "2", "--json"]
+    found = CliRunner().invoke(app, ["sweep", *flags])
 
     shown = json.loads(found.stdout)
-    assert found.returncode == 0, found.stderr
+    assert found.exit_code == 0, found.stderr
     assert (shown["ok"], shown["protocols"], shown["seed"]) == (True, ["nfs"], 1)
     assert shown["sites"] == [{"site": "file.remove", "passes": 3, "cases": 9, "fired": 9, "violations": 0}]
     assert "9/9 cases" in found.stderr

@@ -87,6 +87,37 @@ def test_the_same_object_in_a_later_text_is_a_change():
     assert [[each.storage >> 30 for each in change] for change in found.changes] == [[2], [3]]
 
 
+@pytest.mark.parametrize(
+    ("later", "problem"),
+    [
+        (
+            ("1Gi", "1023Mi"),
+            "requests.storage is 1072693248 bytes, and 1073741824 in a.yaml, document 1: a volume does",
+        ),
+        (
+            ("ReadWriteOnce", "ReadWriteMany"),
+            "accessModes is another one than in a.yaml, document 1, and may not change",
+        ),
+        (("spec:", "spec:\n  storageClassName: slow"), "storageClassName is another one than in a.yaml, document 1"),
+    ],
+)
+def test_a_change_that_an_api_server_would_refuse_names_both_places(later, problem):
+    claim = CLAIM.replace("spec:", "spec:\n  storageClassName: fast") if "slow" in later[1] else CLAIM
+    changed = CLAIM.replace(*later)
+    with pytest.raises(ManifestError, match=f"b.yaml, document 2: PersistentVolumeClaim default/a: {problem}"):
+        read([("a.yaml", claim), ("b.yaml", f"---\n---{changed}")])
+    read([("a.yaml", changed)])
+
+
+def test_a_claim_grows_step_by_step_and_never_shrinks():
+    first, second, third = (
+        (name, CLAIM.replace("1Gi", size)) for name, size in (("a", "1Gi"), ("b", "3Gi"), ("c", "2Gi"))
+    )
+    assert len(read([first, third, second]).changes) == 2
+    with pytest.raises(ManifestError, match=r"c, document 1: .* in b, document 1"):
+        read([first, second, third])
+
+
 def test_files_that_cannot_be_read_are_named(tmp_path):
     with pytest.raises(ManifestError, match=r"no\.yaml: cannot be read: No such file"):
         load([tmp_path / "no.yaml"])

@@ -40,8 +40,22 @@ async def test_what_may_not_change_is_refused():
             co.apply([claim("a", storage=2 * GIB, access_modes=("ReadWriteMany",))])
         with pytest.raises(ApiError, match=f"storage {GIB} is less than the {2 * GIB} bytes it has"):
             co.expand("a", GIB)
+        with pytest.raises(ApiError, match="storage_class_name is 'standard' and may not become 'other'"):
+            co.apply([claim("a", storage=2 * GIB, storage_class_name="other")])
         with pytest.raises(ApiError, match="Pod default/p: volumes is"):
             co.apply([pod("p", "b")])
+
+
+@simulated
+async def test_more_may_be_wanted_of_a_volume_that_is_larger_than_it_had_to_be():
+    async with kubernetes() as co:
+        found = co.create_claim("a", GIB)
+        await co.settled(10)
+        co.api.patch(found, capacity=3 * GIB)
+        co.expand("a", 2 * GIB)
+        assert co.get("PersistentVolumeClaim", "a").storage == 2 * GIB
+        with pytest.raises(ApiError, match=f"storage {GIB} is less than the {3 * GIB} bytes it has"):
+            co.expand("a", GIB)
 
 
 @simulated

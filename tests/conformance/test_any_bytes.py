@@ -170,7 +170,7 @@ def test_one_changed_field_gets_a_clear_answer(target: Target, method: Method) -
 def test_malformed_messages_get_a_clear_answer(target: Target, method: Method) -> None:
     messages = target.sandbox.messages(method.request.DESCRIPTOR)
 
-    @settings(max_examples=max(10, EXAMPLES // 2))
+    @settings(max_examples=EXAMPLES // 2)  # in every RPC the same code refuses them
     @given(payload=messages.flatmap(lambda message: malformed(message.SerializeToString())))
     def attempt(payload: bytes) -> None:
         target.send(method, payload)

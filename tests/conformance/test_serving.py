@@ -95,7 +95,7 @@ def test_spellings_of_other_drivers_are_accepted_and_the_endpoint_in_the_environ
     server = driver(directory, *flags)
     flag = server.args.index("--endpoint")
     del server.args[flag : flag + 2]
-    server.args = ["/usr/bin/env", f"CSI_ENDPOINT=unix://{directory}/csi.sock", *server.args]
+    server.env["CSI_ENDPOINT"] = f"unix://{directory}/csi.sock"
     server.start()
     call = Client(directory / "csi.sock")
     info = call(csi.NodeGetInfoRequest())

@@ -1,10 +1,12 @@
 """Allocated and changed blocks, streamed in pages."""
 
 import base64
+import sys
 
 import pytest
 from grpc import StatusCode
 
+from csisim.driver.snapshot_metadata import SnapshotMetadataService
 from csisim.pb import csi_pb2 as pb
 from csisim.pb import csi_pb2_grpc
 from tests.support.rig import GIB, create
@@ -73,6 +75,27 @@ async def test_a_stream_can_be_resumed_at_an_offset(stub):
     request = pb.GetMetadataAllocatedRequest(snapshot_id="v@two", starting_offset=5 * BLOCK)
 
     assert await runs(stub.GetMetadataAllocated(request)) == [5, 7, 9]
+
+
+@pytest.mark.parametrize(
+    ("method", "request_"),
+    [
+        ("GetMetadataAllocated", pb.GetMetadataAllocatedRequest(snapshot_id="v@one", max_results=1)),
+        ("GetMetadataDelta", pb.GetMetadataDeltaRequest(base_snapshot_id="v@one", target_snapshot_id="v@two", max_results=1)),
+    ],
+)  # fmt: skip
+async def test_a_stream_that_is_given_up_leaves_nothing_half_read(rig, stub, method, request_):
+    """What is left half-read is ended by a task that the event loop makes up, at some later time."""
+    before = sys.get_asyncgen_hooks()
+    left = []
+    answers = getattr(SnapshotMetadataService(rig.volumes), method)(request_, None)
+    sys.set_asyncgen_hooks(finalizer=lambda generator: left.append(generator.__name__))
+    try:
+        await anext(answers)
+        await answers.aclose()
+    finally:
+        sys.set_asyncgen_hooks(*before)
+    assert left == []
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from csisim.reports.rules import TITLES, order
 
 def test_every_invariant_and_every_other_check_has_a_title() -> None:
     invariants = {f"I{number}" for number in range(1, 19)}
-    assert TITLES.keys() == invariants | {"linearizability", "cost", "races", "termination"}
+    assert TITLES.keys() == invariants | {"linearizability", "cost", "races", "termination", "expectation"}
     assert len(set(TITLES.values())) == len(TITLES)
 
 

@@ -37,7 +37,7 @@ def test_a_refusal_is_told_apart_from_what_nobody_knows() -> None:
         == 'client-1 DeleteVolume(pvc-1): refused: ABORTED, "busy" after 1.5 s'
     )
     assert ended("info", {"code": "UNAVAILABLE", "message": ""}) == (
-        "client-1 DeleteVolume(pvc-1): no answer (UNAVAILABLE); nobody knows whether it happened after 1.5 s"
+        "client-1 DeleteVolume(pvc-1): no answer (UNAVAILABLE) after 1.5 s; nobody knows whether it happened"
     )
 
 

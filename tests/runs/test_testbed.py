@@ -54,6 +54,21 @@ def test_faults_happen_and_are_gone_with_their_block(mode):
 
 
 @both
+def test_times_of_what_has_happened_count_from_the_start(mode):
+    async def program(testbed: Testbed) -> None:
+        begun_s = asyncio.get_running_loop().time()
+        testbed.phase("safety")
+        event, noted = testbed.events()[-1], testbed.history.since()[-1]
+        assert (event.seq, event.f) == (noted.seq, "phase")
+        assert 0 <= event.at_s <= 60 if mode == "real" else event.at_s == noted.at_s
+        races = testbed.cluster.injection.trace.races
+        assert races.begin_s == pytest.approx(begun_s if mode == "real" else 0.0, abs=60)
+        assert noted.at_s - event.at_s == pytest.approx(races.begin_s)
+
+    run_in(mode, program, co=False)
+
+
+@both
 def test_rules_of_the_settings_are_in_force_from_the_start_and_healed_by_heal(mode):
     async def program(testbed: Testbed) -> None:
         caller = testbed.caller("somebody")

@@ -32,6 +32,11 @@ def test_a_claim_of_a_class_that_is_not_there_is_refused():
         wanted(plan(claims_only), DRIVER)
 
 
-def test_errors_say_which_manifest():
+def test_errors_say_which_manifest_by_its_file_where_that_is_known():
     with pytest.raises(ManifestError, match="manifest 2, document 1: kind: is required"):
         wanted(plan(MANIFEST, "a: 1"), DRIVER)
+    with pytest.raises(ManifestError, match=r"b\.yaml, document 1: kind: is required"):
+        wanted(plan(MANIFEST, "a: 1"), DRIVER, ["a.yaml", "b.yaml"])
+    claim = next(part for part in MANIFEST.split("---") if "kind: PersistentVolumeClaim" in part)
+    with pytest.raises(ManifestError, match=r"b\.yaml, document 2: PersistentVolumeClaim .*there is no StorageClass"):
+        wanted(plan("", f"---\n---{claim}"), DRIVER, ["a.yaml", "b.yaml"])

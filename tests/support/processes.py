@@ -6,9 +6,10 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from tests.support.forked import Forked
 
 API_KEY = "1-" + "k" * 64
 NODE_ID = "node-1"
@@ -28,20 +29,29 @@ class Server:
     """One child process; `ready` tells from the process's own signs whether it accepts calls.
 
     Standard output and error go to `<name>.out` and `<name>.err` in `directory`, appended to over restarts.
+
+    Args:
+        args: a module of a command, and its flags.
+        directory: where it runs.
+        name: what errors call it.
+
+    Attributes:
+        env: more of its environment, which is this one without our own variables.
     """
 
     def __init__(self, args: Sequence[str], directory: Path, name: str) -> None:
-        self.args = [sys.executable, "-m", *args]
+        self.args = list(args)
+        self.env: dict[str, str] = {}
         self.directory = directory
         self.name = name
         self.stdout = directory / f"{name}.out"
         self.stderr = directory / f"{name}.err"
         self.is_ready: Callable[[], bool] = self._said_ready
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
         self._seen = 0
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> Forked:
         assert self._process is not None, f"{self.name} was never started"
         return self._process
 
@@ -53,10 +63,10 @@ class Server:
         """Start the process and return at once."""
         self._seen = self.stdout.stat().st_size if self.stdout.exists() else 0
         env = {key: value for key, value in os.environ.items() if not key.startswith(("CSI", "TRUENAS"))}
-        with self.stdout.open("ab") as out, self.stderr.open("ab") as err:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                self.args, cwd=self.directory, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err
-            )
+        env |= self.env
+        for path in (self.stdout, self.stderr):
+            path.touch()
+        self._process = Forked(self.args, self.directory, env, self.stdout, self.stderr)
 
     def start(self) -> "Server":
         """Start the process and wait until it is ready."""
@@ -135,7 +145,7 @@ def control_url(server: Server) -> str:
 def nas(directory: Path, port: int, *flags: str, pool: str = "tank:1TiB") -> Server:
     """`python -m fake_truenas` on this port, not yet started; ready when it accepts TCP connections."""
     where = ["--listen", f"127.0.0.1:{port}", "--pool", pool]
-    args = ["fake_truenas", *where, "--api-key", API_KEY, "--no-rate-limit", *flags]
+    args = ["fake_truenas.__main__", *where, "--api-key", API_KEY, "--no-rate-limit", *flags]
     server = Server(args, directory, "fake_truenas")
 
     def listening() -> bool:
