@@ -9,9 +9,11 @@ from csisim.cli.drive import drive
 from csisim.cli.explore import app as explore
 from csisim.cli.fault import app as fault
 from csisim.cli.mutants import app as mutants
+from csisim.cli.output import watched
 from csisim.cli.proxy import proxy
 from csisim.cli.replay import replay
 from csisim.cli.run import run
+from csisim.cli.scenarios import app as scenarios
 from csisim.cli.serve import serve
 from csisim.cli.shrink import shrink
 from csisim.cli.sweep import sweep
@@ -54,11 +56,17 @@ app.command("drive")(drive)
 app.add_typer(explore, name="explore")
 app.command("shrink")(shrink)
 app.add_typer(mutants, name="mutants")
+app.add_typer(scenarios, name="scenarios")
 
 
 def main() -> None:
-    """Run the command line; exit status 0 is success, 1 a failure, 2 a wrong use."""
-    app()
+    """Run the command line.
+
+    Exit status 0 is success, 1 a failure, 2 a wrong use, 74 that standard output could not be written; 130 and 143 are
+    those of SIGINT and SIGTERM, 141 that whoever read standard output has gone.
+    """
+    with watched("csisim"):
+        app()
 
 
 if __name__ == "__main__":
