@@ -10,6 +10,7 @@ from grpc import StatusCode
 
 from csisim.co.callers import INDETERMINATE, PENDING, CallFailed
 from csisim.co.plans import VolumePlan
+from csisim.pb import csi_pb2 as csi
 
 Reply = TypeVar("Reply")
 
@@ -144,6 +145,8 @@ class SnapshotBook:
         source: of which volume it is meant to be.
         alive: whether it is there.
         id: as its creation told; "" before.
+        of: the volume, by name, of which that creation was.
+        unheard: the volumes of which it may have been cut by a call that told nothing.
         requests: every different request that may have created it.
     """
 
@@ -151,7 +154,28 @@ class SnapshotBook:
     source: VolumeBook
     alive: Belief = field(default_factory=Belief)
     id: str = ""
+    of: str = ""
+    unheard: set[str] = field(default_factory=set)
     requests: list[Message] = field(default_factory=list)
+
+    async def cut(self, of: str, call: Callable[[], Awaitable[csi.CreateSnapshotResponse]], settle_s: float) -> None:
+        """Have it cut of a volume, by name; see `Belief.through`."""
+        try:
+            reply = await self.alive.through(True, call, settle_s)
+        except (CallFailed, HungUp):
+            if self.alive.there is not False:
+                self.unheard.add(of)
+            raise
+        self.id, self.of = reply.snapshot.snapshot_id, of
+        self.unheard.discard(of)
+
+    async def delete(self, call: Callable[[], Awaitable[object]], settle_s: float) -> None:
+        """Have the one deleted whose id was told; see `Belief.through`. One of another volume has another id."""
+        of = self.of
+        await self.alive.through(False, call, settle_s)
+        self.unheard.discard(of)
+        if self.unheard:
+            self.alive.there = None
 
 
 @dataclass(slots=True)

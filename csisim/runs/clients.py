@@ -250,15 +250,16 @@ class Client:
         request = requests.snapshot(book, source)
         if request not in book.requests:
             book.requests.append(request)
-        reply = await book.alive.through(
-            True, lambda: self._call("controller", "CreateSnapshot", request, book.name), self._desk.pace.settle_s
+        await book.cut(
+            source.plan.name,
+            lambda: self._call("controller", "CreateSnapshot", request, book.name),
+            self._desk.pace.settle_s,
         )
-        book.id = reply.snapshot.snapshot_id
 
     async def _delete_snapshot(self, book: SnapshotBook) -> None:
         request = requests.delete_snapshot(book)
-        await book.alive.through(
-            False, lambda: self._call("controller", "DeleteSnapshot", request, book.id), self._desk.pace.settle_s
+        await book.delete(
+            lambda: self._call("controller", "DeleteSnapshot", request, book.id), self._desk.pace.settle_s
         )
 
     async def _look(self, volume: VolumeBook) -> None:

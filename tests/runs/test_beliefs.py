@@ -9,7 +9,8 @@ from grpc import StatusCode
 
 from csisim.co.callers import Attempt, CallFailed
 from csisim.co.plans import VolumePlan
-from csisim.runs.beliefs import Belief, HungUp, Ledger, Spot, VolumeBook
+from csisim.pb import csi_pb2 as csi
+from csisim.runs.beliefs import Belief, HungUp, Ledger, SnapshotBook, Spot, VolumeBook
 from csisim.sim.run import simulate
 
 SETTLE_S = 3.0
@@ -127,3 +128,29 @@ def test_a_reboot_takes_mounts_away_also_those_that_are_being_made():
         return [spot.attached.there, spot.staged.there, target.there]
 
     assert simulate(program).result == [True, None, None]
+
+
+@pytest.mark.parametrize(
+    ("other", "there"),
+    [(StatusCode.UNAVAILABLE, None), (None, None), (StatusCode.ABORTED, None), (StatusCode.ALREADY_EXISTS, False)],
+)
+def test_deleting_a_snapshot_by_its_id_says_nothing_of_one_that_was_perhaps_cut_of_another_volume(other, there):
+    async def cut() -> csi.CreateSnapshotResponse:
+        return csi.CreateSnapshotResponse(snapshot=csi.Snapshot(snapshot_id="pvc-1@snap-1"))
+
+    async def program() -> list[bool | None]:
+        book = SnapshotBook("snap-1", VolumeBook(VolumePlan("pvc-2", "nfs", 1)))
+        await book.cut("pvc-1", cut, SETTLE_S)
+        await book.delete(answering(OK), SETTLE_S)
+        seen = [book.alive.there]
+        with contextlib.suppress(CallFailed, HungUp):
+            await book.cut("pvc-2", answering(other), SETTLE_S)
+        await book.delete(answering(OK), SETTLE_S)
+        seen.append(book.alive.there)
+        await book.cut("pvc-2", cut, SETTLE_S)
+        await book.delete(answering(OK), SETTLE_S)
+        return [*seen, book.alive.there]
+
+    outcome = simulate(program)
+    assert outcome.error is None
+    assert outcome.result == [False, there, False]
