@@ -50,6 +50,7 @@ class Access:
         held: numbers of the holds that the operation had: at a read's effect, and when a write was sent.
         at_s: loop time of the effect.
         event: number of the event that shows it.
+        after: of a write, number of the last event before it was sent; 0 where it was applied at once.
         name: the NAS method, for people.
         rpc: what the operation is, for people: `DeleteVolume(pvc-1)`.
     """
@@ -61,6 +62,7 @@ class Access:
     event: int = 0
     name: str = ""
     rpc: str = ""
+    after: int = 0
 
     @property
     def who(self) -> str:
@@ -98,7 +100,7 @@ class Races:
         self._holds: dict[str, dict[int, str]] = {}
         self._versions: dict[str, int] = {}
         self._writes: dict[str, dict[str, _Write]] = {}
-        self._reads: dict[str, dict[str, _Seen]] = {}
+        self._reads: dict[str, dict[str, list[_Seen]]] = {}
         self._told: set[tuple[str, str, Stack, Stack]] = set()
 
     def took(self, op: str, key: str) -> int:
@@ -132,7 +134,7 @@ class Races:
         """
         seen = self.version(obj) if version is None else version
         if by.op:
-            self._reads.setdefault(by.op, {})[obj] = _Seen(by, seen)
+            self._reads.setdefault(by.op, {}).setdefault(obj, []).append(_Seen(by, seen))
 
     def wrote(self, obj: str, part: str, by: Access, *, late: bool = False) -> None:
         """The NAS has applied a write.
@@ -143,14 +145,17 @@ class Races:
             by: which operation, from where.
             late: the connection that it came over had ended before.
         """
-        seen = self._reads.get(by.op, {}).get(obj) if by.op else None
+        reads = self._reads.get(by.op, {}).get(obj, []) if by.op else []
+        # What was read when the write had been sent already decided nothing about it.
+        before = next((at for at in range(len(reads), 0, -1) if not 0 < by.after < reads[at - 1].access.event), 0)
+        seen = reads[before - 1] if before else None
         if by.op and not late:
             self.looked_at += 1
             self._judge(obj, part, by, seen)
         version = self._versions[obj] = self.version(obj) + 1
         self._writes.setdefault(obj, {})[part] = _Write(by, version, late)
         if seen is not None:  # of its own changes it knows
-            self._reads[by.op][obj] = _Seen(seen.access, version)
+            reads[before - 1] = _Seen(seen.access, version)
 
     def result(self) -> Result:
         """What was found, as of now."""

@@ -176,7 +176,7 @@ class NasTrace:
     def _access(self, applied: _Applied, held: frozenset[int] | None = None) -> Access:
         sent = applied.sent
         holds = sent.held if held is None else held
-        return Access(sent.op, sent.stack, holds, self._now(), applied.event, applied.method, sent.rpc)
+        return Access(sent.op, sent.stack, holds, self._now(), applied.event, applied.method, sent.rpc, sent.after)
 
 
 def _parts(changes: Sequence[Change]) -> Iterator[tuple[str, str]]:

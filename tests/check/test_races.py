@@ -57,6 +57,18 @@ def test_a_decision_on_what_was_read_before_the_lock_is_told_with_both_stacks():
     ]
 
 
+@pytest.mark.parametrize(("after", "found"), [(4, 0), (8, 1), (0, 1)])
+def test_what_was_read_when_the_write_had_been_sent_already_decided_nothing(after, found):
+    races = Races()
+    hold = races.took("c1", "volume pvc-1")
+    held = races.holds("c1")
+    races.read(PVC, Access("c1", READ, held, event=3))
+    races.freed("c1", hold)
+    races.read(PVC, Access("c1", READ, event=6))
+    races.wrote(PVC, "size", Access("c1", WRITE, held, event=5, after=after))
+    assert len(rules(races)) == found
+
+
 def test_a_read_repeated_inside_the_lock_makes_up_for_an_earlier_one():
     races = Races()
     reads(races, "c1")
