@@ -3,6 +3,8 @@
 import json as json_text
 import os
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,7 +12,10 @@ import typer
 from csisim.cli.serve_options import checked
 
 if TYPE_CHECKING:
-    from csisim.explore.hunt import Hunted
+    from collections.abc import Sequence
+
+    from csisim.explore.hunt import Terms
+    from csisim.explore.hunted import Hunted
     from csisim.mutants.mutant import Mutant
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The known bugs: what they are, and hunting them.")
@@ -25,7 +30,7 @@ def list_(*, json: Annotated[bool, typer.Option("--json", help="Print a list of 
     if json:
         typer.echo(json_text.dumps([
             {"name": each.name, "origin": each.origin, "idea": each.idea, "oracle": list(each.oracle),
-             "plan": dict(each.plan), "reproduction": each.reproduction} for each in found
+             "race": each.race, "plan": dict(each.plan), "reproduction": each.reproduction} for each in found
         ]))  # fmt: skip
         return
     for each in found:
@@ -42,38 +47,71 @@ def hunt(
     jobs: Annotated[int, typer.Option(min=1, help="Processes to run in; one per processor by default.")] = (
         os.cpu_count() or 1
     ),
-    strategy: Annotated[str | None, typer.Option(help="Instead of the portfolio: fifo, for one.")] = None,
-    real: Annotated[bool, typer.Option("--real", help="On real sockets by the real clock, for comparison.")] = False,
-    no_shrink: Annotated[bool, typer.Option("--no-shrink", help="Do not bring a hit down, nor do it again.")] = False,
+    strategy: Annotated[str | None, typer.Option(help="Instead of the portfolio: walk, for one.")] = None,
+    no_shrink: Annotated[bool, typer.Option("--no-shrink", help="Do not bring hits down.")] = False,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="fifo|real", help="Search this way too: no strategy, or real sockets and time; may be repeated."
+        ),
+    ] = None,
+    against_s: Annotated[float, typer.Option(min=0.1, help="So long for a mutant each of these ways.")] = 40.0,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the JSON here too.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print a list of JSON objects, progress elsewhere.")] = False,
 ) -> None:
     """Hunt mutants: how many schedules until the check that must find one does, and how sure that is.
 
+    Runs are those of `csisim explore`: nothing is drawn otherwise because a mutant is hunted.
+
     Exit status 0 if each was found in every campaign, 1 if not, 2 for a wrong use.
     """
     from csisim.cli import run_output  # noqa: PLC0415 - what a command needs is imported when it runs
-    from csisim.executors import processes  # noqa: PLC0415
     from csisim.explore.hunt import Terms  # noqa: PLC0415
-    from csisim.explore.hunt import hunt as hunted  # noqa: PLC0415
-    from csisim.explore.shrink import Bounds  # noqa: PLC0415
 
     run_output.prepare(verbose=False)
-    members: dict[str, Any] = ({"strategy": strategy} if strategy else {}) | ({"real": True} if real else {})
+    members: dict[str, Any] = {"strategy": strategy} if strategy else {}
     mutants = [_mutant(name) for name in only or _names()]
+    ways = tuple(dict.fromkeys(against or ()))
+    terms = Terms(campaigns=campaigns, cap=cap, members=members, against=ways, against_s=against_s)
+    terms = replace(terms, shrink=None) if no_shrink else terms
     for each in mutants:
-        _can_be_run(each, members)
-    terms = Terms(campaigns=campaigns, cap=cap, members=members, shrink=None if no_shrink else Bounds())
+        checked(None, terms.mixes, each)
+    if out is not None:
+        _can_be_written(out)
+    found = _hunted(mutants, terms, jobs, quiet=json)
+    shown = json_text.dumps([each.to_json() for each in found])
+    if out is not None:
+        out.write_text(shown + "\n")
+    if json:
+        typer.echo(shown)
+    raise typer.Exit(0 if all(each.effort.found for each in found) else 1)
+
+
+def _hunted(mutants: "Sequence[Mutant]", terms: "Terms", jobs: int, *, quiet: bool) -> "list[Hunted]":
+    from csisim.cli import mutants_output  # noqa: PLC0415
+    from csisim.executors import processes  # noqa: PLC0415
+    from csisim.explore.hunt import hunt as hunted  # noqa: PLC0415
+
     found: list[Hunted] = []
-    if not json:
-        typer.echo(_HEAD)
+    if not quiet:
+        typer.echo(mutants_output.head(terms.against))
     with processes(jobs) as place:
         for mutant in mutants:
-            found.append(hunted(mutant, place, terms, _progress(mutant.name, campaigns)))
-            if not json:
-                typer.echo(_row(found[-1]))
-    if json:
-        typer.echo(json_text.dumps([each.to_json() for each in found]))
-    raise typer.Exit(0 if all(each.found for each in found) else 1)
+            found.append(hunted(mutant, place, terms, _progress(mutant.name, terms.campaigns)))
+            if not quiet:
+                typer.echo(mutants_output.row(found[-1]))
+    if not quiet:
+        typer.echo("\n".join(mutants_output.sums(found, terms.against_s)))
+    return found
+
+
+def _can_be_written(path: Path) -> None:
+    """Asked before a hunt of half an hour, not after it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: it cannot be written: {error.strerror}", param_hint="--out") from None
 
 
 @app.command()
@@ -114,12 +152,6 @@ def _mutant(name: str) -> "Mutant":
     return checked(None, find, name)
 
 
-def _can_be_run(mutant: "Mutant", members: dict[str, Any]) -> None:
-    from csisim.explore.mix import Mix  # noqa: PLC0415
-
-    checked(None, Mix, {**mutant.plan, **members, "mutant": mutant.name})
-
-
 def _progress(name: str, campaigns: int) -> Any:
     in_place = sys.stderr.isatty()
 
@@ -130,24 +162,3 @@ def _progress(name: str, campaigns: int) -> Any:
                 typer.echo("\r\x1b[K", nl=False, err=True)
 
     return line
-
-
-_HEAD = (f"{'mutant':<14} {'found':>7} {'schedules':>10} {'most':>6} {'CPU ms':>9} {'wall ms':>9} "
-         f"{'hit rate (95 %)':>24} {'deviations':>10} {'replayed':>8}")  # fmt: skip
-
-
-def _row(hunted: "Hunted") -> str:
-    shown = hunted.to_json()
-    rate = f"{shown['hit_rate']:.2%} ({shown['hit_rate_low']:.2%}..{shown['hit_rate_high']:.2%})"
-    replayed = "-" if shown["replayed"] is None else f"{hunted.reproduced}/{hunted.replays}"
-    count = f"{hunted.hits}/{hunted.campaigns}"
-    return (
-        f"{hunted.name:<14} {count:>7} {_known(shown['schedules_mean'], '.1f'):>10} "
-        f"{_known(shown['schedules_max']):>6} {_known(shown['cpu_ms_mean'], '.0f'):>9} "
-        f"{_known(shown['wall_ms_mean'], '.0f'):>9} {rate:>24} "
-        f"{_known(shown['deviations']):>10} {replayed:>8}"
-    )
-
-
-def _known(value: float | None, form: str = "d") -> str:
-    return "-" if value is None else format(value, form)

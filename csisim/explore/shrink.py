@@ -1,11 +1,13 @@
 """From a run that fails to the smallest one that fails in the same way: its schedule, its operations, its faults.
 
 What is left out of one changes what the others do. So every smaller workload is tried with the steps that are left, as
-FIFO has it, and with some other schedules; and all of it begins anew until nothing goes any more.
+FIFO has it, and with some other schedules; and all of it begins anew until nothing goes any more. Where more than a few
+steps out of order remain, other ways are gone: from the whole workload with the steps of it that matter, with a few
+steps out of order anywhere, and with other seeds, whose latencies may do by themselves what those steps did.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -15,11 +17,19 @@ from csisim.explore.signature import signatures
 from csisim.runs.plan import RunPlan
 from csisim.runs.report import RunResult
 from csisim.runs.run import rules_of, run_plan
+from csisim.sim.streams import Streams
 from csisim.sim.tape import Tape
 
 _OTHER_SCHEDULES: Final = ("walk", "stalls", "pos", "pct:2")
-_FEW: Final = 3
+FEW: Final = 3
+"""With so many steps out of order, people can see what happened; where there are more, other ways are gone."""
+
 _SMALL: Final = 12
+_FIRST_LOOK: Final = 0.25
+_MAIN_PART: Final = 0.5
+_OTHER_PART: Final = 0.9
+_OTHERS: Final = 400
+_SEEDS: Final = 1 << 63
 
 
 class NotReproduced(ValueError):
@@ -59,21 +69,23 @@ class Smallest:
     @property
     def deviations(self) -> int:
         """How many steps are not as FIFO would have them."""
-        return deviations_of(self.plan)
+        return deviations_of(self.result)
 
 
-def deviations_of(plan: RunPlan) -> int:
-    """How many steps of a run with a tape are not as FIFO would have them."""
-    return len(Tape.load(plan.tape)) if plan.tape else 0
+def deviations_of(result: RunResult) -> int:
+    """How many steps of a run were not as FIFO would have them, whatever made its schedule."""
+    return len(Tape.load(result.tape)) if result.tape else 0
 
 
-def shrink(plan: RunPlan, signature: str = "", bounds: Bounds | None = None) -> Smallest:
+def shrink(plan: RunPlan, signature: str = "", bounds: Bounds | None = None, *, loosely: bool = False) -> Smallest:
     """Shrink a run.
 
     Args:
         plan: it fails.
         signature: what it is to go on failing with; "" for what it fails with first.
         bounds: when to stop, with what was found until then.
+        loosely: where more than a few steps out of order remain, a run will do in which the same check fires, whatever
+            it says: right where the cause is known to be the same.
 
     Raises:
         NotReproduced: it does not fail, or otherwise.
@@ -81,7 +93,7 @@ def shrink(plan: RunPlan, signature: str = "", bounds: Bounds | None = None) -> 
     """
     if plan.real:
         raise ValueError("a run on real sockets cannot be shrunk: none of its repeats is the same")
-    return _Search(plan, signature, bounds or Bounds()).go()
+    return _Search(plan, signature, bounds or Bounds(), loosely=loosely).go()
 
 
 class _Spent(Exception):
@@ -89,7 +101,7 @@ class _Spent(Exception):
 
 
 class _Search:
-    def __init__(self, plan: RunPlan, signature: str, bounds: Bounds) -> None:
+    def __init__(self, plan: RunPlan, signature: str, bounds: Bounds, *, loosely: bool) -> None:
         self._begun_s = time.thread_time()
         self._bounds = bounds
         self._runs = 1
@@ -101,6 +113,10 @@ class _Search:
             raise NotReproduced(f"seed {plan.seed} fails otherwise than by {signature!r}: {found[0]!r}")
         self._signature = signature or found[0]
         self._failed: set[RunPlan] = set()
+        self._until = 1.0
+        self._may_be_loose = loosely
+        self._loosely = False
+        self._most: int | None = None  # so many steps out of order are not to become more
         self.best = first
 
     @property
@@ -108,33 +124,71 @@ class _Search:
         return RunPlan.from_json(self.best.report.plan)
 
     def go(self) -> Smallest:
-        finished = True
-        try:
-            self._pin()
-            while True:
-                before = self._plan
-                self._fifo()
-                self._fewer_operations()
-                self._fewer_rules()
-                self._fewer_firings()
-                self._simpler()
-                self._fewer_deviations()
-                if self._plan == before:
-                    break
-        except _Spent:
-            finished = False
+        finished = self._within(1.0, self._all)
         cpu_ms = 1000 * (time.thread_time() - self._begun_s)
         return Smallest(self.best, self._signature, self._runs, cpu_ms, finished)
+
+    def _all(self) -> None:
+        self._pin()
+        self._fifo()
+        self._sooner()
+        begun = self.best
+        if deviations_of(begun):
+            # While all operations are there, the numbers on the tape are those of the steps.
+            self._within(_FIRST_LOOK, self._fewer_deviations)
+        spare, self.best = self.best, begun
+        finished = self._within(_MAIN_PART, self._smaller)
+        if deviations_of(self.best) > FEW:
+            self.best = min(self.best, spare, key=deviations_of)
+            if deviations_of(self.best) > FEW:
+                self._loosely = self._may_be_loose
+                self._within(_OTHER_PART, lambda: self._otherwise(RunPlan.from_json(begun.report.plan)))
+                self._loosely = False
+            finished = False
+        if not finished:
+            self._most = max(FEW, deviations_of(self.best))
+            self._smaller()
+
+    def _within(self, share: float, do: Callable[[], object]) -> bool:
+        """Do something until a share of the bounds is spent; False: it was not done by then."""
+        before = self._until
+        self._until = min(before, share)
+        try:
+            do()
+        except _Spent:
+            return False
+        finally:
+            self._until = before
+        return True
+
+    def _smaller(self) -> None:
+        """Leave out what can be left out, until nothing goes any more."""
+        before = None
+        while before != (before := self._plan):
+            self._fifo()
+            self._fewer_rules()
+            self._fewer_operations()
+            self._fewer_firings()
+            self._simpler()
+            self._fewer_deviations()
 
     def _shows(self, plan: RunPlan) -> RunResult | None:
         """What a plan gives, if it fails in the same way."""
         if plan in self._failed:
             return None
-        if self._runs >= self._bounds.runs or time.thread_time() - self._begun_s >= self._bounds.cpu_s:
+        if (
+            self._runs >= self._bounds.runs * self._until
+            or time.thread_time() - self._begun_s >= self._bounds.cpu_s * self._until
+        ):
             raise _Spent
         self._runs += 1
         result = run_plan(plan)
-        if self._signature in signatures(result.report.to_json()):
+        found = signatures(result.report.to_json())
+        if self._signature not in found and self._loosely:
+            check = self._signature.partition(":")[0]
+            self._signature = next((each for each in found if each.partition(":")[0] == check), self._signature)
+            self._failed.clear()  # of another kind
+        if self._signature in found and (self._most is None or deviations_of(result) <= self._most):
             return result
         self._failed.add(plan)
         return None
@@ -153,8 +207,8 @@ class _Search:
         """
         plan = self._plan
         rules = rules_of(plan) or ("none",)
-        everything = tuple(f"{client}.{operation}" for client in range(1, plan.clients + 1)
-                           for operation in range(1, plan.operations + 1))  # fmt: skip
+        everything = tuple(f"{client}.{operation}" for operation in range(1, plan.operations + 1)
+                           for client in range(1, plan.clients + 1))  # fmt: skip
         plan = replace(plan, faults=rules, only=plan.only or everything)
         if plan.operations == 0:
             plan = replace(plan, only=())
@@ -179,18 +233,49 @@ class _Search:
         steps = [("pick", at) for at in sorted(tape.picks)] + [("stall", at) for at in sorted(tape.stalls)]
         ddmin(steps, lambda kept: self._take(_on_tape(plan, _part(tape, kept))))
 
+    def _otherwise(self, whole: RunPlan) -> None:
+        """What is left with a few steps out of order, anywhere, and it and all of it with other seeds, as FIFO has it.
+
+        Where latencies are drawn in turn, one step out of order draws all of them anew.
+        """
+        plans = [_on_tape(plan, Tape()) for plan in dict.fromkeys((self._plan, whole))]
+        rng, picks = Streams(whole.seed).stream("shrink"), max(1, len(self.best.choices))
+        for number in range(1, _OTHERS + 1):
+            steps = Tape({rng.randrange(picks): rng.choice((1, 1, 2)) for _ in range(rng.choice((1, 1, 2, FEW)))})
+            others = [replace(plan, seed=(plan.seed + number) % _SEEDS) for plan in plans]
+            if any(self._take(plan) for plan in (_on_tape(plans[0], steps), *others)):
+                break
+
     # The workload
 
+    def _sooner(self) -> None:
+        """Leave out what comes after the failure: whatever was before it stays as it was, to the last latency."""
+        plan = self._plan
+        shortest, longest = 0, plan.operations
+        while plan.only and longest - shortest > 1:
+            middle = (shortest + longest) // 2
+            kept = tuple(each for each in plan.only if _operation(each) <= middle)
+            if kept and self._take(replace(plan, only=kept)):
+                longest = middle
+            else:
+                shortest = middle
+
     def _fewer_operations(self) -> None:
+        clients = sorted({_client(each) for each in self._plan.only})
+        if len(clients) > 1:
+            ddmin(clients, lambda kept: self._only(each for each in self._plan.only if _client(each) in kept))
+        if len(self._plan.only) > 1:
+            ddmin(self._plan.only, self._only)
         plan = self._plan
-        if len(plan.only) > 1:
-            # At least one stays: no operations at all would mean all of them.
-            ddmin(plan.only, lambda kept: bool(kept) and self._any(replace(self._plan, only=tuple(kept))))
-        last = max((tuple(map(int, each.split("."))) for each in self._plan.only), default=(1, 0))
-        plan = self._plan
-        operations = max((int(each.split(".")[1]) for each in plan.only), default=plan.operations)
-        if (last[0], operations) != (plan.clients, plan.operations):
-            self._any(replace(plan, clients=last[0], operations=operations))
+        last = max(map(_client, plan.only), default=1)
+        operations = max(map(_operation, plan.only), default=plan.operations)
+        if (last, operations) != (plan.clients, plan.operations):
+            self._any(replace(plan, clients=last, operations=operations))
+
+    def _only(self, operations: Iterable[str]) -> bool:
+        """Go on with these operations; none at all would mean all of them."""
+        kept = tuple(operations)
+        return bool(kept) and self._any(replace(self._plan, only=kept))
 
     # The faults
 
@@ -224,6 +309,14 @@ class _Search:
         return any(self._take(each) for each in _schedules(plan))
 
 
+def _client(operation: str) -> int:
+    return int(operation.partition(".")[0])
+
+
+def _operation(operation: str) -> int:
+    return int(operation.partition(".")[2])
+
+
 def _can_be_honoured(plan: RunPlan) -> bool:
     try:
         rules_of(plan)
@@ -237,7 +330,7 @@ def _schedules(plan: RunPlan) -> Iterator[RunPlan]:
     if not plan.tape and plan.strategy == "fifo":
         return  # and of what fails in this order no other needs to be tried
     yield _on_tape(plan, Tape())
-    if deviations_of(plan) <= _FEW and len(plan.only) <= _SMALL:
+    if _on_the_tape(plan) <= FEW and len(plan.only) <= _SMALL:
         for name in _OTHER_SCHEDULES:
             yield replace(plan, tape="", strategy=name)
 
@@ -245,6 +338,10 @@ def _schedules(plan: RunPlan) -> Iterator[RunPlan]:
 def _on_tape(plan: RunPlan, tape: Tape) -> RunPlan:
     """With this schedule; FIFO has no need of a tape."""
     return replace(plan, strategy="fifo", tape=tape.dump() if len(tape) else "")
+
+
+def _on_the_tape(plan: RunPlan) -> int:
+    return len(Tape.load(plan.tape)) if plan.tape else 0
 
 
 def _part(tape: Tape, kept: Sequence[tuple[str, int]]) -> Tape:

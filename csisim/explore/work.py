@@ -10,7 +10,7 @@ from csisim.explore.code import check, version
 from csisim.explore.firings import firings
 from csisim.explore.mix import Mix
 from csisim.explore.records import MODULUS, VERDICTS, Chunk, Failure, Shrunk, weight
-from csisim.explore.shrink import Bounds, NotReproduced, Smallest, shrink
+from csisim.explore.shrink import Bounds, NotReproduced, Smallest, deviations_of, shrink
 from csisim.explore.signature import signatures
 from csisim.runs.plan import RunPlan
 from csisim.runs.replay import parse_token
@@ -74,7 +74,7 @@ def failure_of(result: RunResult) -> Failure:
     )  # fmt: skip
 
 
-def shrink_failure(replay: str, signature: str, runs: int, cpu_s: float) -> Shrunk | None:
+def shrink_failure(replay: str, signature: str, runs: int, cpu_s: float, *, loosely: bool = False) -> Shrunk | None:
     """Shrink a run; None: it does not fail in this way here.
 
     Args:
@@ -82,13 +82,16 @@ def shrink_failure(replay: str, signature: str, runs: int, cpu_s: float) -> Shru
         signature: what it is to go on failing with.
         runs: at most so many.
         cpu_s: at most so much processor time.
+        loosely: see `csisim.explore.shrink.shrink`.
 
     Raises:
         ValueError: it is no token.
     """
     with _TURN:
         try:
-            return shrunk_of(shrink(parse_token(replay).plan, signature, Bounds(runs=runs, cpu_s=cpu_s)))
+            return shrunk_of(
+                shrink(parse_token(replay).plan, signature, Bounds(runs=runs, cpu_s=cpu_s), loosely=loosely)
+            )
         except NotReproduced:
             return None
 
@@ -106,11 +109,13 @@ def shrunk_of(smallest: Smallest) -> Shrunk:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A run in which a check fired: what for, and the token that does it again."""
+    """A run in which a check fired: what for, how large it was, and the token that does it again."""
 
     seed: int
     signature: str
     replay: str
+    deviations: int
+    operations: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +144,20 @@ def first_hit(mix: Mapping[str, Any], oracle: Sequence[str], start: int, stop: i
     check(code, "the hunt was begun by")
     with _TURN:
         runs, hit, drawn = 0, None, Mix.from_json(mix)
-        begun_s, cpu_s = time.perf_counter(), time.thread_time()
+        # Real sockets have threads of their own.
+        cpu_clock = time.process_time if drawn.fixed.get("real") else time.thread_time
+        begun_s, cpu_s = time.perf_counter(), cpu_clock()
         for seed in range(start, stop):
             runs += 1
-            report = run_plan(drawn.plan_of(seed)).report
+            plan = drawn.plan_of(seed)
+            result = run_plan(plan)
+            report = result.report
             if any(report.invariants.get(name) == "violation" for name in oracle):
                 fired = [each for each in signatures(report.to_json()) if each.partition(":")[0] in oracle]
-                hit = Hit(seed, fired[0], report.replay.removeprefix(_REPLAY))
+                size = plan.clients * plan.operations
+                hit = Hit(seed, fired[0], report.replay.removeprefix(_REPLAY), deviations_of(result), size)
                 break
-        return Search(runs, 1000 * (time.thread_time() - cpu_s), 1000 * (time.perf_counter() - begun_s), hit)
+        return Search(runs, 1000 * (cpu_clock() - cpu_s), 1000 * (time.perf_counter() - begun_s), hit)
 
 
 def fails_so(replay: str, signature: str) -> bool:

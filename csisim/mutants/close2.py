@@ -49,5 +49,6 @@ MUTANT = Mutant(
     oracle=("I16",),
     plan={"faults": ("link.down: 2%disconnect(rst)", "link.up: 2%disconnect(fin)")},
     seed=4,
+    race=True,
     change=lambda parts: replace(parts, client=FlushingClient),
 )

@@ -39,5 +39,6 @@ MUTANT = Mutant(
     idea="Only writers need the lock, a reader does no harm.",
     oracle=("I8",),
     seed=12,
+    race=True,
     change=lambda parts: replace(parts, client=CountingClient),
 )

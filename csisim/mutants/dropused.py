@@ -33,5 +33,6 @@ MUTANT = Mutant(
     idea="What must not be deleted is refused before anybody has to wait for a lock.",
     oracle=("races", "linearizability", "I1"),
     seed=4,
+    race=True,
     change=lambda parts: replace(parts, controller=Controller),
 )

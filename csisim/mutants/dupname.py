@@ -30,5 +30,6 @@ MUTANT = Mutant(
     idea="A snapshot belongs to its volume, so the lock of the volume is the lock of the snapshot.",
     oracle=("I2", "linearizability"),
     seed=48,
+    race=True,
     change=lambda parts: replace(parts, controller=Controller),
 )

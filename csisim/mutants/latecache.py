@@ -64,5 +64,6 @@ MUTANT = Mutant(
     oracle=("linearizability", "I12"),
     plan={"faults": ("none",), "clients": 6, "operations": 8, "volumes": 1, "nodes": 1},
     seed=151,
+    race=True,
     change=lambda parts: replace(parts, controller=Controller),
 )

@@ -41,5 +41,6 @@ MUTANT = Mutant(
     idea="The record of the operation is up to date, so the answer can be read from it at any time.",
     oracle=("I2", "linearizability"),
     seed=15,
+    race=True,
     change=lambda parts: replace(parts, controller=Controller),
 )

@@ -54,5 +54,6 @@ MUTANT = Mutant(
     oracle=("cost",),
     plan={"clients": 6, "operations": 3, "volumes": 1, "faults": ("none",)},
     seed=8,
+    race=True,
     change=lambda parts: replace(parts, locks=WaitingLocks),
 )

@@ -19,6 +19,7 @@ class Mutant:
         change: puts the wrong part in.
         plan: members of a run's plan (`csisim.runs.plan.RunPlan`) under which it shows; as usual where nothing is said.
         seed: of a run of that plan in which it shows.
+        race: whether it does harm only where two things go on at a time; else one call, or one fault, is enough.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Mutant:
     change: Callable[[Parts], Parts]
     plan: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    race: bool = False
 
     @property
     def reproduction(self) -> str:

@@ -27,5 +27,6 @@ MUTANT = Mutant(
     idea="To grow a volume is one call of the NAS, so there is nothing to lock.",
     oracle=("races", "linearizability"),
     seed=4,
+    race=True,
     change=lambda parts: replace(parts, controller=Controller),
 )

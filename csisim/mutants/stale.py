@@ -35,5 +35,6 @@ MUTANT = Mutant(
     idea="The lock guards the change, and looking is no change.",
     oracle=("races", "linearizability"),
     seed=4,
+    race=True,
     change=lambda parts: replace(parts, controller=Controller),
 )

@@ -30,7 +30,7 @@ MUTANT = Mutant(
     name="M-TWOKEYS",
     origin="truenas-scale-csi: CreateVolume locks by name, DeleteVolume by id",
     idea="Each call locks what it was given.",
-    oracle=("I10", "I3"),
+    oracle=("I10", "I3", "races"),
     plan={
         "clients": 8,
         "operations": 6,
@@ -40,5 +40,6 @@ MUTANT = Mutant(
         "faults": ("nas.pool.dataset.delete.request: 60%delay(100ms)",),
     },
     seed=93,
+    race=True,
     change=lambda parts: replace(parts, controller=Controller),
 )

@@ -50,5 +50,6 @@ MUTANT = Mutant(
     oracle=("I8",),
     plan={"faults": ("none",), "nodes": 1, "clients": 8, "operations": 10, "volumes": 1},
     seed=62,
+    race=True,
     change=lambda parts: replace(parts, host=_opened),
 )

@@ -1,15 +1,16 @@
 """The commands `csisim mutants list`, `hunt` and `reproduce`."""
 
 import json
+from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from csisim.cli.main import app
 from csisim.mutants.registry import NAMES, find
 
 
-def call(*arguments: str):
+def call(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["mutants", *arguments])
 
 
@@ -21,25 +22,28 @@ def test_every_mutant_is_listed_with_what_it_is() -> None:
     assert all(f"{name}: {find(name).idea}" in text for name in NAMES)
 
 
-def test_a_hunt_tells_how_many_schedules_it_took() -> None:
-    result = call(
-        "hunt", "--only", "M-NOLOCK", "--campaigns", "2", "--cap", "200", "--jobs", "1", "--no-shrink", "--json"
-    )
+def test_a_hunt_tells_how_many_schedules_it_took(tmp_path: Path) -> None:
+    out = tmp_path / "results" / "hunt.json"
+    result = call("hunt", "--only", "M-NOLOCK", "--campaigns", "2", "--cap", "200", "--jobs", "1", "--no-shrink", "--json",
+                  "--out", str(out))  # fmt: skip
     assert result.exit_code == 0, result.output
     (found,) = json.loads(result.stdout)
     assert (found["name"], found["found"], found["campaigns"], found["hits"]) == ("M-NOLOCK", True, 2, 2)
     assert found["schedules_mean"] >= 1
     assert found["hit_rate_low"] < found["hit_rate"] < found["hit_rate_high"]
-    assert found["deviations"] is found["replayed"] is None
+    assert (found["deviations"], found["replays"], found["replayed"]) == (None, 2, 1.0)
+    assert json.loads(out.read_text()) == [found]
 
 
 def test_a_row_for_people_and_status_1_where_it_was_not_found() -> None:
-    result = call("hunt", "--only", "M-ALLSNAPS", "--campaigns", "1", "--cap", "1", "--jobs", "1", "--no-shrink",
-                  "--strategy", "fifo")  # fmt: skip
-    head, row = result.stdout.splitlines()
+    result = call("hunt", "--only", "M-TWOKEYS", "--campaigns", "1", "--cap", "1", "--jobs", "1", "--no-shrink",
+                  "--strategy", "walk", "--against", "fifo", "--against-s", "0.1")  # fmt: skip
+    head, row, *sums = result.stdout.splitlines()
     assert head.split()[0] == "mutant"
-    assert row.split()[:2] in (["M-ALLSNAPS", "0/1"], ["M-ALLSNAPS", "1/1"])
-    assert result.exit_code == (row.split()[1] == "0/1")
+    assert row.split()[:2] == ["M-TWOKEYS", "0/1"]
+    assert head.count(" | ") == row.count(" | ") == 1
+    assert sums[0] == "0 mutants of 1 found in every campaign; not M-TWOKEYS"
+    assert result.exit_code == 1
 
 
 def test_a_mutant_is_reproduced_by_its_seed() -> None:
@@ -55,6 +59,8 @@ def test_a_mutant_is_reproduced_by_its_seed() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["hunt", "--only", "M-X"], ["reproduce", "M-X"], ["reproduce", ""],
-                                       ["hunt", "--only", "M-NOLOCK", "--strategy", "nonsense"]])  # fmt: skip
+                                       ["hunt", "--only", "M-NOLOCK", "--strategy", "nonsense"],
+                                       ["hunt", "--only", "M-NOLOCK", "--against", "luck"],
+                                       ["hunt", "--only", "M-NOLOCK", "--out", "/dev/null/hunt.json"]])  # fmt: skip
 def test_wrong_uses_are_refused(arguments: list[str]) -> None:
     assert call(*arguments).exit_code == 2

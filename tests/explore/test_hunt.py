@@ -1,11 +1,11 @@
-"""Hunts: independent campaigns, what they come to, and a hit that is brought down and done again."""
+"""Hunts: independent campaigns, other ways to search beside them, and hits that are brought down and done again."""
 
 import pytest
 
 from csisim.executors import Inline, Workplace
-from csisim.explore.hunt import Hunted, Terms, hunt
+from csisim.explore.hunt import AGAINST, Terms, hunt
+from csisim.explore.hunted import REAL
 from csisim.explore.shrink import Bounds
-from csisim.explore.statistics import wilson
 from csisim.mutants.registry import find
 from tests.explore.samples import BROKEN, TINY, UNLOCKED
 
@@ -14,38 +14,48 @@ MUTANT = find("M-NOLOCK")
 MEMBERS = {name: value for name, value in BROKEN.items() if name != "mutant"}
 
 
-def test_a_mutant_is_found_in_every_campaign_and_its_smallest_run_repeats_itself() -> None:
+def test_a_mutant_is_found_in_every_campaign_and_each_hit_repeats_itself() -> None:
     told: list[tuple[int, int]] = []
-    terms = Terms(campaigns=2, cap=40, members=MEMBERS, shrink=Bounds(runs=8), replays=2, first=500)
+    terms = Terms(campaigns=2, cap=40, members=MEMBERS, shrink=Bounds(runs=8), shrunk=1, first=500)
     found = hunt(MUTANT, PLACE, terms, lambda over, runs: told.append((over, runs)))
-    assert (found.name, found.origin, found.found, found.hits) == ("M-NOLOCK", MUTANT.origin, True, 2)
-    assert all(1 <= each <= 40 for each in found.schedules)
-    assert found.runs == sum(found.schedules) == told[-1][1]
+    effort = found.effort
+    assert (found.name, found.origin, found.race) == ("M-NOLOCK", MUTANT.origin, True)
+    assert (effort.found, effort.hits, effort.campaigns) == (True, 2, 2)
+    assert all(1 <= each <= 40 for each in effort.schedules)
+    assert effort.runs == sum(effort.schedules) == told[-1][1]
     assert told[-1][0] == 2
-    assert found.shrunk is not None
-    assert found.shrunk.signature == UNLOCKED
-    assert 500 <= found.shrunk.seed < 540
-    assert (found.replays, found.reproduced) == (2, 2)
-    shown = found.to_json()
-    assert {"name", "origin", "found", "campaigns", "schedules_mean", "cpu_ms_mean", "hit_rate", "deviations",
-            "replayed"} <= set(shown)  # fmt: skip
-    assert (shown["replayed"], shown["deviations"], shown["campaigns"]) == (1.0, 0, 2)
-    assert shown["schedules_mean"] == sum(found.schedules) / 2
-    assert shown["hit_rate"] == pytest.approx(2 / found.runs, abs=1e-6)
-    low, high = wilson(2, found.runs)
-    assert (shown["hit_rate_low"], shown["hit_rate_high"]) == pytest.approx((low, high), abs=1e-6)
+    (shrunk,) = found.shrunk
+    assert (shrunk.signature, shrunk.deviations) == (UNLOCKED, 0)
+    assert 500 <= shrunk.seed < 580
+    assert (found.replays, found.reproduced) == (3, 3)
+    assert found.against == {}
 
 
 def test_what_is_not_found_within_the_cap_is_said_so() -> None:
     found = hunt(MUTANT, PLACE, Terms(campaigns=2, cap=2, members=TINY))
-    shown = found.to_json()
-    assert (found.found, found.hits, found.runs, found.shrunk) == (False, 0, 4, None)
-    assert (shown["schedules_mean"], shown["deviations"], shown["replayed"], shown["hit_rate"]) == (None, None, None, 0)
-    assert shown["hit_rate_high"] > 0.4
+    assert (found.effort.found, found.effort.hits, found.effort.runs) == (False, 0, 4)
+    assert (found.shrunk, found.replays) == ((), 0)
 
 
-def test_one_campaign_of_two_is_not_enough() -> None:
-    found = Hunted(name="M-X", origin="", campaigns=2, hits=1, schedules=(7,), cpu_ms=(70.0,), wall_ms=(80.0,), runs=107,
-                   shrunk=None, replays=0, reproduced=0)  # fmt: skip
-    assert not found.found
-    assert (found.to_json()["schedules_mean"], found.to_json()["schedules_max"]) == (7.0, 7)
+def test_another_way_to_search_has_the_same_runs_but_for_what_it_is_and_ends_with_its_time() -> None:
+    terms = Terms(campaigns=1, cap=60, members={**MEMBERS, "strategy": "walk"}, shrink=None, against=("fifo",))
+    found = hunt(MUTANT, PLACE, terms)
+    assert (found.shrunk, found.replays, found.reproduced) == ((), 1, 1)
+    assert found.against["fifo"].found
+    mixes = terms.mixes(MUTANT)
+    assert list(mixes) == ["", "fifo"]
+    assert [mix.plan_of(3).strategy for mix in mixes.values()] == ["walk", "fifo"]
+    ended = hunt(MUTANT, PLACE, Terms(campaigns=3, cap=1, members=TINY, against=("fifo",), against_s=1e-6))
+    assert (ended.against["fifo"].runs, ended.effort.runs) == (2, 3)
+
+
+def test_real_sockets_are_one_of_the_ways() -> None:
+    assert AGAINST[REAL] == {"real": True}
+    assert Terms(against=(REAL,)).mixes(MUTANT)[REAL].plan_of(0).real
+
+
+def test_a_way_that_there_is_not_and_a_member_that_there_is_not_are_refused() -> None:
+    with pytest.raises(ValueError, match="'luck' is no other way to search: there are fifo, real"):
+        Terms(against=("luck",)).mixes(MUTANT)
+    with pytest.raises(ValueError, match="colour"):
+        Terms(members={"colour": "red"}).mixes(MUTANT)

@@ -152,6 +152,51 @@ def test_a_real_run_comes_down_to_few_operations_and_repeats_itself() -> None:
     assert found.cpu_ms > 0
 
 
-def test_deviations_are_those_on_the_tape() -> None:
-    assert deviations_of(BIG) == 0
-    assert deviations_of(replace(BIG, tape=WALKED.dump())) == 402
+def test_deviations_are_those_of_the_run_whatever_made_its_schedule() -> None:
+    assert deviations_of(ran(BIG)) == deviations_of(ran(replace(BIG, strategy="fifo", tape=WALKED.dump()))) == 402
+    assert deviations_of(ran(replace(BIG, strategy="fifo"))) == 0
+
+
+def test_a_strategy_that_had_to_be_kept_is_not_taken_for_fifo(fails: Callable[..., Smallest]) -> None:
+    found = fails(lambda plan: plan.strategy == "walk")
+    assert (found.plan.strategy, found.deviations) == ("walk", 402)
+
+
+def test_what_comes_after_the_failure_goes_first() -> None:
+    """Whatever fails depends on what was before: of ten rounds only the first six do."""
+    asked: list[int] = []
+
+    def needs(plan: RunPlan) -> bool:
+        asked.append(max(int(each.split(".")[1]) for each in plan.only or ("1.10",)))
+        return asked[-1] >= 6
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "run_plan", lambda each: ran(each, *(["left pvc-1"] if needs(each) else [])))
+        assert shrink(replace(BIG, strategy="fifo"), bounds=Bounds(runs=7)).plan.operations == 10
+    assert asked[:6] == [10, 10, 5, 7, 6, 6]
+
+
+def test_where_many_steps_seem_to_matter_few_anywhere_or_another_seed_may_do(fails: Callable[..., Smallest]) -> None:
+    """The walk's first twenty steps are needed together; or one step out of order at an early moment; or another seed."""
+
+    def by_a_step(plan: RunPlan) -> bool:
+        picks = tape_of(plan).picks
+        return set(range(20)) <= set(picks) or (plan.seed == 1 and len(picks) == 1 and bool(plan.tape))
+
+    one = fails(by_a_step)
+    assert (one.deviations, one.plan.seed) == (1, 1)
+    other = fails(lambda plan: plan.seed == 3 or set(range(20)) <= set(tape_of(plan).picks))
+    assert (other.deviations, other.plan.seed, other.plan.strategy) == (0, 3, "fifo")
+
+
+def test_where_the_cause_is_known_another_thing_that_the_same_check_says_will_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def run(plan: RunPlan) -> RunResult:
+        walked = set(range(20)) <= set(tape_of(plan).picks)
+        return ran(plan, *(["left pvc-1"] if walked else ["lost it"] if plan.seed == 3 else []))
+
+    monkeypatch.setattr(module, "run_plan", run)
+    strict, loose = (shrink(BIG, bounds=Bounds(runs=900), loosely=each) for each in (False, True))
+    assert (strict.deviations, strict.signature) == (20, "I3: left #")
+    assert (loose.deviations, loose.signature, loose.plan.seed) == (0, "I3: lost it", 3)

@@ -5,6 +5,7 @@ import pytest
 from csisim.explore.code import OtherCode, version
 from csisim.explore.mix import Mix
 from csisim.explore.records import weight
+from csisim.explore.shrink import deviations_of
 from csisim.explore.work import fails_so, first_hit, run_chunk, shrink_failure
 from csisim.runs.replay import parse_token
 from csisim.runs.run import run_plan
@@ -42,7 +43,15 @@ def test_a_search_ends_with_the_first_hit() -> None:
     found = first_hit(Mix(BROKEN).to_json(), ("races",), 0, 50, version())
     assert found.hit is not None
     assert (found.hit.signature, found.hit.seed) == (UNLOCKED, found.runs - 1)
+    assert found.hit.operations == 16
+    assert found.hit.deviations == deviations_of(run_plan(parse_token(found.hit.replay).plan))
     assert found.runs < 50
+    assert found.cpu_ms > 0 < found.wall_ms
+
+
+def test_a_search_on_real_sockets_takes_the_time_of_the_clock() -> None:
+    found = first_hit(Mix(TINY | {"real": True}).to_json(), ("I1",), 0, 1, version())
+    assert (found.runs, found.hit) == (1, None)
     assert found.cpu_ms > 0 < found.wall_ms
 
 

@@ -66,3 +66,5 @@ def test_the_page_tells_of_each():
     assert rows == [
         f"| {each.name} | {each.origin} | {each.idea} | {', '.join(each.oracle)} |" for each in map(find, NAMES)
     ]
+    races = ", ".join(name for name in NAMES if find(name).race)
+    assert f"Races, which do harm only where two things go on at a time: {races}." in page.splitlines()
