@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from csisim.cli.ending import interrupted, until_signalled
 from csisim.cli.serve_options import checked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from csisim.executors import Workplace
     from csisim.explore.hunt import Terms
     from csisim.explore.hunted import Hunted
     from csisim.mutants.mutant import Mutant
@@ -63,9 +65,11 @@ def hunt(
 
     Runs are those of `csisim explore`: nothing is drawn otherwise because a mutant is hunted.
 
-    Exit status 0 if each was found in every campaign, 1 if not, 2 for a wrong use.
+    Exit status 0 if each was found in every campaign, 1 if not, 2 for a wrong use; 130 or 143 where a signal ended it,
+    and what was known by then is printed, and in the file.
     """
-    from csisim.cli import run_output  # noqa: PLC0415 - what a command needs is imported when it runs
+    from csisim.cli import mutants_output, run_output  # noqa: PLC0415 - what a command needs is imported when it runs
+    from csisim.executors import processes  # noqa: PLC0415
     from csisim.explore.hunt import Terms  # noqa: PLC0415
 
     run_output.prepare(verbose=False)
@@ -78,31 +82,36 @@ def hunt(
         checked(None, terms.mixes, each)
     if out is not None:
         _can_be_written(out)
-    found = _hunted(mutants, terms, jobs, quiet=json)
-    shown = json_text.dumps([each.to_json() for each in found])
-    if out is not None:
-        out.write_text(shown + "\n")
+    found: list[Hunted] = []
+    with until_signalled() as end, processes(jobs) as place:
+        for hunted in _hunted(mutants, terms, place, quiet=json):
+            found.append(hunted)
+            if out is not None:  # a hunt takes long, and what is known is known
+                out.write_text(_shown(found) + "\n")
     if json:
-        typer.echo(shown)
+        typer.echo(_shown(found))
+    else:
+        typer.echo("\n".join(mutants_output.sums(found, terms.against_s)))
+    if end.signal:
+        raise typer.Exit(interrupted(end, f" after {len(found)} of {len(mutants)} mutants"))
     raise typer.Exit(0 if all(each.effort.found for each in found) else 1)
 
 
-def _hunted(mutants: "Sequence[Mutant]", terms: "Terms", jobs: int, *, quiet: bool) -> "list[Hunted]":
+def _hunted(mutants: "Sequence[Mutant]", terms: "Terms", place: "Workplace", *, quiet: bool) -> "Iterator[Hunted]":
     from csisim.cli import mutants_output  # noqa: PLC0415
-    from csisim.executors import processes  # noqa: PLC0415
     from csisim.explore.hunt import hunt as hunted  # noqa: PLC0415
 
-    found: list[Hunted] = []
     if not quiet:
         typer.echo(mutants_output.head(terms.against))
-    with processes(jobs) as place:
-        for mutant in mutants:
-            found.append(hunted(mutant, place, terms, _progress(mutant.name, terms.campaigns)))
-            if not quiet:
-                typer.echo(mutants_output.row(found[-1]))
-    if not quiet:
-        typer.echo("\n".join(mutants_output.sums(found, terms.against_s)))
-    return found
+    for mutant in mutants:
+        found = hunted(mutant, place, terms, _progress(mutant.name, terms.campaigns))
+        if not quiet:
+            typer.echo(mutants_output.row(found))
+        yield found
+
+
+def _shown(found: "Sequence[Hunted]") -> str:
+    return json_text.dumps([each.to_json() for each in found])
 
 
 def _can_be_written(path: Path) -> None:

@@ -1,12 +1,16 @@
 """The commands `csisim mutants list`, `hunt` and `reproduce`."""
 
 import json
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from csisim.cli.main import app
+from csisim.explore import hunt as hunting
+from csisim.mutants.mutant import Mutant
 from csisim.mutants.registry import NAMES, find
 
 
@@ -44,6 +48,24 @@ def test_a_row_for_people_and_status_1_where_it_was_not_found() -> None:
     assert head.count(" | ") == row.count(" | ") == 1
     assert sums[0] == "0 mutants of 1 found in every campaign; not M-TWOKEYS"
     assert result.exit_code == 1
+
+
+def test_a_hunt_that_is_ended_tells_and_keeps_what_was_known_by_then(tmp_path: Path, monkeypatch: Any) -> None:
+    whole = hunting.hunt
+
+    def hunt(mutant: Mutant, *rest: Any) -> Any:
+        if mutant.name != "M-NOLOCK":
+            signal.raise_signal(signal.SIGTERM)
+        return whole(mutant, *rest)
+
+    monkeypatch.setattr(hunting, "hunt", hunt)
+    out = tmp_path / "hunt.json"
+    result = call("hunt", "--only", "M-NOLOCK", "--only", "M-STALE", "--campaigns", "1", "--jobs", "1", "--no-shrink",
+                  "--out", str(out))  # fmt: skip
+    assert result.exit_code == 128 + signal.SIGTERM
+    assert result.stderr == "interrupted after 1 of 2 mutants\n"
+    assert [line.split()[0] for line in result.stdout.splitlines()[:2]] == ["mutant", "M-NOLOCK"]
+    assert [each["name"] for each in json.loads(out.read_text())] == ["M-NOLOCK"]
 
 
 def test_a_mutant_is_reproduced_by_its_seed() -> None:
