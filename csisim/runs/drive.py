@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from csisim.check.verdicts import Result
 from csisim.co.driver_info import Controller, Expansion, NodeRpc, Plugin
+from csisim.co.fields import ManifestError
 from csisim.co.manifests import Manifests
-from csisim.co.objects import StorageClass
 from csisim.control.client import ControlFailed
 from csisim.events import Event
 from csisim.runs import judge
@@ -24,6 +24,7 @@ from csisim.runs.phases import run_phases
 from csisim.runs.proxied import woven
 from csisim.runs.report import RunResult
 from csisim.runs.stranger import CannotDrive, Stranger, meet
+from csisim.runs.wanted import check_classes
 from csisim.sim.run import Outcome
 from csisim.sim.tape import Tape
 
@@ -95,7 +96,11 @@ async def drive(
     stranger = await meet(plan, rng)
     if plan.workload == "clients" and not stranger.node_ids:
         raise CannotDrive("clients need a node service: give one with --node")
-    _for_this_driver(manifests, stranger)
+    if manifests is not None:
+        try:
+            check_classes(manifests, stranger.info.name)
+        except ManifestError as wrong:
+            raise CannotDrive(str(wrong)) from wrong
     bed = DriveBed(plan, stranger, rng, token)
     result: Result | None = None
     error: Exception | None = None
@@ -137,16 +142,6 @@ async def _driven(bed: DriveBed, manifests: Manifests | None, patience: Patience
         await asyncio.wait((phases, asked))
         if isinstance(story, DriveClients):
             await story.close()
-
-
-def _for_this_driver(manifests: Manifests | None, stranger: Stranger) -> None:
-    """Claims of a class of another driver would wait for ever."""
-    named = [each for each in (() if manifests is None else manifests.objects) if isinstance(each, StorageClass)]
-    if named and all(each.provisioner != stranger.info.name for each in named):
-        raise CannotDrive(
-            f"no StorageClass in the manifests is of the driver {stranger.info.name!r}: {named[0].name!r} has the"
-            f" provisioner {named[0].provisioner!r}"
-        )
 
 
 def _story(bed: DriveBed, manifests: Manifests | None) -> Story:

@@ -22,6 +22,16 @@ def wanted(plan: RunPlan, driver: str, names: Sequence[str] = ()) -> Manifests:
     """
     called = names or [f"manifest {number}" for number in range(1, len(plan.manifests) + 1)]
     found = read(zip(called, plan.manifests, strict=True))
+    check_classes(found, driver)
+    return found
+
+
+def check_classes(found: Manifests, driver: str) -> None:
+    """Whether every claim is for a class of this driver.
+
+    Raises:
+        ManifestError: one would wait for ever: for another driver, or for a class that is not there.
+    """
     stages = zip((found.objects, *found.changes), found.places, strict=True)
     objects = [(each, f"{places[each.ref]}: {each.ref}") for stage, places in stages for each in stage]
     others = {each.name: each.provisioner for each, _ in objects if isinstance(each, StorageClass)}
@@ -38,7 +48,6 @@ def wanted(plan: RunPlan, driver: str, names: Sequence[str] = ()) -> Manifests:
                     f"{which}: its StorageClass {claim.storage_class_name!r} has the provisioner {provisioner!r}, "
                     f"and the driver that runs here is {driver!r}: the claim would wait for ever"
                 )
-    return found
 
 
 def _claims(wanted: Object) -> tuple[PersistentVolumeClaim, ...]:

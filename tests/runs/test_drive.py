@@ -129,10 +129,20 @@ async def test_manifests_take_the_place_of_the_built_in_intents(socket):
     assert found.result.report.plan["manifests"] == ["web.yaml"]
 
 
-async def test_manifests_for_another_driver_are_refused_before_anything_is_created(socket):
+@pytest.mark.parametrize(
+    ("manifest", "why"),
+    [
+        (
+            MANIFEST.replace("provisioner: stranger.example", "provisioner: other"),
+            "data: its StorageClass 'fast' has the provisioner 'other', and the driver that runs here is 'stranger.example'",
+        ),
+        (MANIFEST.replace("storageClassName: fast", "storageClassName: slow"), "there is no StorageClass 'slow'"),
+    ],
+)
+async def test_claims_that_would_wait_for_ever_are_refused_before_anything_is_created(socket, manifest, why):
     async with Stranger(socket) as stranger:
-        with pytest.raises(CannotDrive, match=r"of the driver 'stranger.example': 'fast' has the provisioner 'other'"):
-            await drive(stranger.plan(), parse(MANIFEST.replace("provisioner: stranger.example", "provisioner: other")))
+        with pytest.raises(CannotDrive, match=why):
+            await drive(stranger.plan(), parse(manifest))
         assert "CreateVolume" not in stranger.asked
 
 
