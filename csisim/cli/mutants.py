@@ -15,7 +15,6 @@ from csisim.cli.serve_options import checked
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from csisim.executors import Workplace
     from csisim.explore.hunt import Terms
     from csisim.explore.hunted import Hunted
     from csisim.mutants.mutant import Mutant
@@ -69,13 +68,11 @@ def hunt(
     and what was known by then is printed, and in the file.
     """
     from csisim.cli import mutants_output, run_output  # noqa: PLC0415 - what a command needs is imported when it runs
-    from csisim.executors import processes  # noqa: PLC0415
     from csisim.explore.hunt import Terms  # noqa: PLC0415
 
     run_output.prepare(verbose=False)
-    members: dict[str, Any] = {"strategy": strategy} if strategy else {}
     mutants = [_mutant(name) for name in only or _names()]
-    ways = tuple(dict.fromkeys(against or ()))
+    members, ways = {"strategy": strategy} if strategy else {}, tuple(dict.fromkeys(against or ()))
     terms = Terms(campaigns=campaigns, cap=cap, members=members, against=ways, against_s=against_s)
     terms = replace(terms, shrink=None) if no_shrink else terms
     for each in mutants:
@@ -83,31 +80,30 @@ def hunt(
     if out is not None:
         _can_be_written(out)
     found: list[Hunted] = []
-    with until_signalled() as end, processes(jobs) as place:
-        for hunted in _hunted(mutants, terms, place, quiet=json):
+    with until_signalled() as end:
+        for hunted in _hunted(mutants, terms, jobs, quiet=json):
             found.append(hunted)
             if out is not None:  # a hunt takes long, and what is known is known
                 out.write_text(_shown(found) + "\n")
-    if json:
-        typer.echo(_shown(found))
-    else:
-        typer.echo("\n".join(mutants_output.sums(found, terms.against_s)))
-    if end.signal:
-        raise typer.Exit(interrupted(end, f" after {len(found)} of {len(mutants)} mutants"))
-    raise typer.Exit(0 if all(each.effort.found for each in found) else 1)
+    typer.echo(_shown(found) if json else "\n".join(mutants_output.sums(found, terms.against_s)))
+    how_far = f" after {len(found)} of {len(mutants)} mutants"
+    missed = not all(each.effort.found for each in found)
+    raise typer.Exit(interrupted(end, how_far) if end.signal else int(missed))
 
 
-def _hunted(mutants: "Sequence[Mutant]", terms: "Terms", place: "Workplace", *, quiet: bool) -> "Iterator[Hunted]":
+def _hunted(mutants: "Sequence[Mutant]", terms: "Terms", jobs: int, *, quiet: bool) -> "Iterator[Hunted]":
     from csisim.cli import mutants_output  # noqa: PLC0415
+    from csisim.executors import processes  # noqa: PLC0415
     from csisim.explore.hunt import hunt as hunted  # noqa: PLC0415
 
     if not quiet:
         typer.echo(mutants_output.head(terms.against))
-    for mutant in mutants:
-        found = hunted(mutant, place, terms, _progress(mutant.name, terms.campaigns))
-        if not quiet:
-            typer.echo(mutants_output.row(found))
-        yield found
+    with processes(jobs) as place:
+        for mutant in mutants:
+            found = hunted(mutant, place, terms, _progress(mutant.name, terms.campaigns))
+            if not quiet:
+                typer.echo(mutants_output.row(found))
+            yield found
 
 
 def _shown(found: "Sequence[Hunted]") -> str:
