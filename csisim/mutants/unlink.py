@@ -7,7 +7,7 @@ from csisim.host import NodeHost, StateFiles
 from csisim.mutants.mutant import Mutant
 from csisim.sim.host import SimHost
 
-_DISK_S = 0.002
+_DISK_S = 0.01  # a disk that has to seek
 
 
 class OpenedFiles:
