@@ -59,7 +59,7 @@ class Cost:
         mounts: operations on the machine's paths and mount table.
         protocol: of its volume, "" where that is not known.
         objects: datasets and snapshots on the NAS when it began.
-        targets: of a NodeUnstageVolume, at how many paths its volume had been asked for on this node before.
+        targets: of a NodeUnstageVolume, at how many paths its volume may still have been recorded as published.
         waited_s: its time in which none of its calls was under way.
     """
 
@@ -104,11 +104,7 @@ class Costs:
 
     def __init__(self, index: Index) -> None:
         self._protocols = _protocols(index)
-        self._targets: dict[tuple[str, str], dict[str, int]] = {}
-        for publish in index.calls.get("rpc", ()):
-            if publish.f == "NodePublishVolume":
-                at = self._targets.setdefault((publish.process, str(publish.request.get("volume_id"))), {})
-                at.setdefault(str(publish.request.get("target_path")), publish.begin)
+        self._targets = _targets(index)
         children = _children(index)
         objects = _objects(index)
         self.all = [self._cost(rpc, children.get(rpc.id, []), objects) for rpc in index.calls.get("rpc", ())]
@@ -119,8 +115,7 @@ class Costs:
         volume = str(rpc.request.get("volume_id") or (rpc.response.get("volume") or {}).get("volume_id", ""))
         mounts = sum(call.kind == "mount" for call in children)
         protocol = self._protocols.get(volume, "")
-        asked = self._targets.get((rpc.process, volume), {}) if rpc.f == "NodeUnstageVolume" else {}
-        targets = sum(begin < rpc.begin for begin in asked.values())
+        targets = self._targets.get(rpc.id, 0)
         waited_s = _waited_s(rpc, children)
         return Cost(rpc, mine, len(nas) - len(mine), mounts, protocol, objects.at(rpc.begin), targets, waited_s)
 
@@ -317,6 +312,24 @@ def _children(index: Index) -> dict[str, list[Call]]:
         for call in index.calls.get(kind, ()):
             if call.parent:
                 found.setdefault(call.parent, []).append(call)
+    return found
+
+
+def _targets(index: Index) -> dict[str, int]:
+    """For each NodeUnstageVolume, at how many paths its volume was asked for and not surely taken away again."""
+    found: dict[str, int] = {}
+    asked: dict[tuple[str, str], set[str]] = {}
+    for rpc in index.calls.get("rpc", ()):
+        paths = asked.setdefault((rpc.process, str(rpc.request.get("volume_id", ""))), set())
+        path = str(rpc.request.get("target_path", ""))
+        if rpc.f == "NodePublishVolume":
+            paths.add(path)
+        elif rpc.f == "NodeUnpublishVolume" and rpc.ok:
+            paths.discard(path)
+        elif rpc.f == "NodeUnstageVolume":
+            found[rpc.id] = len(paths)
+            if rpc.ok:
+                paths.clear()
     return found
 
 

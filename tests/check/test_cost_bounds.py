@@ -7,7 +7,7 @@ import pytest
 from csisim.check.cost import Cost, Costs, check_cost, table
 from csisim.check.cost_bounds import MOUNTS, bound
 from csisim.check.index import index
-from csisim.events import Event, Kind
+from csisim.events import Event, Kind, Type
 from csisim.pb import csi_pb2 as csi
 from tests.support.traced import GIB, Client, Traced, traced
 
@@ -122,23 +122,29 @@ def test_the_table_tells_what_each_rpc_costs():
     assert (stage["count"], stage["host_calls"], stage["mounts"]) == (2, [1, 1, 1], [2, 2, 5])
 
 
-@pytest.mark.parametrize(("targets", "asked", "due"), [(1, 8, 8), (1, 9, 8), (2, 9, 11), (2, 12, 11)])
-def test_what_an_unstage_may_ask_grows_with_the_paths_that_interrupted_calls_have_left(targets, asked, due):
+@pytest.mark.parametrize(
+    ("left", "unpublished", "asked", "due"), [(1, 0, 8, 8), (1, 0, 9, 8), (2, 0, 9, 11), (2, 0, 12, 11), (1, 5, 9, 8)]
+)
+def test_what_an_unstage_may_ask_grows_with_the_paths_that_interrupted_calls_have_left(left, unpublished, asked, due):
     events: list[Event] = []
 
-    def note(kind: Kind, f: str, call: str, parent: str = "", **request: str) -> None:
-        for type_, value in (("invoke", request), ("ok", {})):
-            events.append(Event(len(events) + 1, 1.0, type_, kind, f, call, "node-1", parent, value))
+    def note(type_: Type, kind: Kind, f: str, call: str, parent: str = "", **value: str) -> None:
+        events.append(Event(len(events) + 1, 1.0, type_, kind, f, call, "node-1", parent, value))
 
-    for number in range(targets):
-        note("rpc", "NodePublishVolume", f"p{number}", volume_id="v", target_path=f"/pods/{number}/v")
-    note("nas", "pool.dataset.query", "n", "p0")
-    events.append(
-        Event(len(events) + 1, 1.0, "invoke", "rpc", "NodeUnstageVolume", "u", "node-1", "", {"volume_id": "v"})
-    )
+    for number in range(left + unpublished):
+        at = {"volume_id": "v", "target_path": f"/pods/{number}/v"}
+        note("invoke", "rpc", "NodePublishVolume", f"p{number}", **at)
+        note("info", "rpc", "NodePublishVolume", f"p{number}", code="CANCELLED")
+        if number < unpublished:
+            note("invoke", "rpc", "NodeUnpublishVolume", f"u{number}", **at)
+            note("ok", "rpc", "NodeUnpublishVolume", f"u{number}")
+    note("invoke", "nas", "pool.dataset.query", "n", "p0")
+    note("ok", "nas", "pool.dataset.query", "n", "p0")
+    note("invoke", "rpc", "NodeUnstageVolume", "u", volume_id="v")
     for number in range(asked):
-        note("mount", "mounts", f"m{number}", "u", path="/pods/0/v")
-    events.append(Event(len(events) + 1, 1.0, "ok", "rpc", "NodeUnstageVolume", "u", "node-1"))
+        note("invoke", "mount", "mounts", f"m{number}", "u", path="/pods/0/v")
+        note("ok", "mount", "mounts", f"m{number}", "u")
+    note("ok", "rpc", "NodeUnstageVolume", "u")
     found = [each.summary for each in check_cost(index(events)).violations if "NodeUnstageVolume" in each.summary]
     text = f"asked {asked} things of the machine's paths and mounts, at most {due} were due"
     assert found == ([] if asked <= due else [f"NodeUnstageVolume(v), same: {text}"])

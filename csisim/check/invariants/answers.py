@@ -27,6 +27,8 @@ _PASSING: Final = frozenset(
     {"EAGAIN", "EINTR", "EIO", "ENOMEM", "EPIPE", "ENETDOWN", "ENETUNREACH", "ECONNABORTED", "ECONNRESET", "ETIMEDOUT",
      "ECONNREFUSED", "EHOSTUNREACH", "EBUSY", "ENODEV", "ENXIO", "ESTALE"}
 )  # fmt: skip
+# File systems that a node does not have to itself.
+_SHARED: Final = frozenset({"nfs", "nfs4"})
 # No file system takes more than a tenth of a device for itself.
 _USABLE: Final = 0.9
 _DAMAGED: Final = re.compile(r"the record of volume .* is damaged")
@@ -335,15 +337,17 @@ def _seen_at_once(index: Index, found: Findings, volume: str, sizes: list[tuple[
 
 def _never_less(index: Index, found: Findings, volume: str, sizes: list[tuple[int, Call, str]]) -> None:
     subjects = index.derived(Subjects)
-    largest: dict[tuple[str, str], tuple[int, Call]] = {}
+    largest: dict[str, dict[str, tuple[int, Call]]] = defaultdict(dict)
     for size_bytes, call, what in sorted(sizes, key=lambda each: each[1].end):
         if not size_bytes:
             continue
         found.looked_at += 1
-        # A node sees what a device had grown to when it last looked: each is compared with itself.
-        where = str(call.request.get("staging_target_path") or call.request.get("volume_path") or "")
-        known = largest.get((what, where))
-        if known is not None and known[0] > size_bytes and known[1].end < call.begin:
+        where = _where(call)
+        known = max(
+            (each for place, each in largest[what].items() if place == where or _sees(index, volume, call, each[1])),
+            key=lambda each: each[0], default=(0, call),
+        )  # fmt: skip
+        if known[0] > size_bytes and known[1].end < call.begin:
             since = known[1].end + 1 if known[1].f == "CreateVolume" else known[1].begin
             # A list may show what is half made, and gone again when that fails.
             if subjects.existed(volume, since, call.end) is not None:
@@ -352,5 +356,24 @@ def _never_less(index: Index, found: Findings, volume: str, sizes: list[tuple[in
                     f" {size_bytes} bytes by {told(index, call)}.",
                     (*known[1].events, *call.events), call.end_s,
                 )  # fmt: skip
-        elif known is None or size_bytes > known[0]:
-            largest[what, where] = (size_bytes, call)
+        elif size_bytes > largest[what].get(where, (0, call))[0]:
+            largest[what][where] = (size_bytes, call)
+
+
+def _where(call: Call) -> str:
+    """From where a size was seen; "" for what the controller tells."""
+    return str(call.request.get("staging_target_path") or call.request.get("volume_path") or "")
+
+
+def _sees(index: Index, volume: str, call: Call, before: Call) -> bool:
+    """Whether who tells a size must know of one that another node had told before.
+
+    A node sees what a device had grown to when it last looked: so if it is no device, or was really staged since.
+    """
+    mounts = index.derived(mounts_of).all
+    if any(each.volume == volume and value_of(each.event).get("fs_type") in _SHARED for each in mounts):
+        return True
+    where = _where(call)
+    staged = {each.id for each in index.steps if each.f == "NodeStageVolume" and each.ok and _where(each) == where
+              and before.end < each.begin and each.end < call.begin}  # fmt: skip
+    return any(event.f in {"login", "mount"} and event.parent in staged for event in index.truth)

@@ -1,7 +1,7 @@
 """I4, single writer; I5, lifecycle order; I6, mount truth: the way of a volume to its pods and back."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from csisim.check.findings import Findings, at, short, told
@@ -23,9 +23,6 @@ _WHY_I6: Final = (
 )
 # A step, and what must have been done before it on the same node.
 _BEFORE: Final = {"NodeStageVolume": "ControllerPublishVolume", "NodePublishVolume": "NodeStageVolume"}
-# What is really done on the machine by it, and by a step back.
-_DOES: Final = frozenset({"login", "mount"})
-_UNDOES: Final = frozenset({"umount"})
 # A step back, and what must have been undone before it.
 _FIRST_UNDO: Final = {"NodeUnstageVolume": "NodePublishVolume", "DeleteVolume": "ControllerPublishVolume"}
 
@@ -141,7 +138,7 @@ def _undone_before(index: Index, found: Findings, step: Call, before: str) -> No
     undo = latest_undo(subjects.undoes(before, volume, node), step.begin)
     since = undo.end if undo is not None else 0
     again = subjects.calls(before, volume, node)
-    if any(since < each.end <= step.end and _left_half(index, each, _DOES) for each in again):
+    if any(since < each.end <= step.end and _left_half(index, each) for each in again):
         return
     why = f" since {told(index, undo)}" if undo is not None else "; nobody had ever done that"
     found.add(
@@ -150,9 +147,19 @@ def _undone_before(index: Index, found: Findings, step: Call, before: str) -> No
     )  # fmt: skip
 
 
-def _left_half(index: Index, call: Call, work: Collection[str]) -> bool:
-    """Whether a call was refused in the middle, and has left on the machine what it had done of its work by then."""
-    return not call.ok and any(event.parent == call.id and event.f in work for event in index.truth)
+def _left_half(index: Index, call: Call) -> bool:
+    """Whether a call was refused in the middle, and has left on the machine what it had done by then."""
+    return not call.ok and any(event.parent == call.id and event.f in {"login", "mount"} for event in index.truth)
+
+
+def _taken_off(index: Index, call: Call, before: int) -> bool:
+    """Whether a call that was refused has unmounted its target all the same, and nothing is mounted there since."""
+    path = str(call.request.get("target_path", ""))
+    mine = [event for event in index.truth if event.parent == call.id and event.f == "umount"]
+    if call.ok or not any(value_of(event).get("path") == path for event in mine):
+        return False
+    mounts = index.derived(mounts_of).at(index.derived(Subjects).node(call), path)
+    return not any(each.begin < before < each.end for each in mounts)
 
 
 def _deleted_before(index: Index, found: Findings, step: Call) -> None:
@@ -192,8 +199,9 @@ def _holder(index: Index, first: str, volume: str, node: str, step: Call) -> Cal
         here = [each for each in does if str(each.request.get("target_path", "")) == target]
         away = [each for each in undoes if str(each.request.get("target_path", target)) == target]
         found = surely_done(here, away, step.begin, step.end)
+        refused = [each for each in away if each.end < step.begin]
         if found is not None and not any(
-            found.begin < each.end and each.begin < step.end and _left_half(index, each, _UNDOES) for each in away
+            found.begin < each.end and _taken_off(index, each, step.begin) for each in refused
         ):
             return found
     return None
@@ -240,10 +248,16 @@ _OWN_DISK: Final = "none"
 
 
 def _contested(index: Index, step: Call, others: Iterable[Call]) -> bool:
-    """Whether anything else was under way that may have changed the path since the work was done."""
+    """Whether anything else was under way that changed the machine, and so may have changed the path since."""
     if index.interrupted(step.begin, step.end, "driver", "node", "reboot"):
         return True
-    return any(other is not step and step.overlaps(other) for other in others)
+    changed = index.derived(_changing)
+    return any(other is not step and other.id in changed and step.overlaps(other) for other in others)
+
+
+def _changing(index: Index) -> frozenset[str]:
+    """The calls for which something really happened on a machine; others were refused, or found it done."""
+    return frozenset(event.parent for event in index.truth if event.process != "nas")
 
 
 def _judge_path(index: Index, found: Findings, mounts: Mounts, step: Call, node: str, path: str) -> None:

@@ -246,15 +246,28 @@ def test_a_file_system_that_shrinks_is_a_violation() -> None:
 def test_another_node_may_not_have_looked_at_a_grown_device_yet() -> None:
     told = Told()
     told.create()
-    for path, total, found in (
-        ("/n1/staged", 10, 0),
-        ("/n2/staged", 9, 0),
-        ("/n2/staged", 10, 0),
-        ("/n1/staged", 9, 1),
-    ):
-        usage = {"usage": [{"unit": "BYTES", "total": total}]}
-        told.rpc("NodeGetVolumeStats", {"volume_id": "v", "staging_target_path": path}, response=usage)
+    for path, total, found in (("/n1", 10, 0), ("/n2", 9, 0), ("/n2", 10, 0), ("/n1", 9, 1)):
+        tell_size(told, path, total)
         assert len(summaries(i12, told)) == found
+
+
+def test_a_node_that_staged_the_volume_since_or_mounts_it_over_the_network_sees_what_it_has_grown_to() -> None:
+    for staged, fs_type, found in ((False, "ext4", 0), (True, "ext4", 1), (False, "nfs", 1)):
+        told = Told()
+        told.create()
+        told.truth("mount", "node-2", path="/n2", source="x:/mnt/t/v", fs_type=fs_type, dataset="t/v", options=["rw"])
+        tell_size(told, "/n1", 10)
+        stage = told.begin("rpc", "NodeStageVolume", "node-2", volume_id="v", staging_target_path="/n2")
+        if staged:
+            told.truth("login", "node-2", stage, source="/dev/disk/v", dataset="t/v")
+        told.end(stage)
+        tell_size(told, "/n2", 9)
+        assert len(summaries(i12, told)) == found
+
+
+def tell_size(told: Told, path: str, total: int) -> None:
+    usage = {"usage": [{"unit": "BYTES", "total": total}]}
+    told.rpc("NodeGetVolumeStats", {"volume_id": "v", "staging_target_path": path}, response=usage)
 
 
 def test_a_file_system_that_stays_small_is_a_violation_where_no_node_was_to_grow_it() -> None:

@@ -140,6 +140,19 @@ def test_after_an_unpublish_that_was_refused_half_way_the_volume_may_be_unstaged
         assert bool(summaries(i5, told)) is not really
 
 
+def test_a_refused_unpublish_that_unmounted_another_path_or_was_followed_by_a_mount_lets_nobody_unstage() -> None:
+    for again in (False, True):
+        told = Told()
+        told.in_use()
+        call = told.begin("rpc", "NodeUnpublishVolume", "node-1", volume_id="v", target_path=TARGET)
+        told.truth("umount", "node-1", call, path=TARGET if again else "/k/another", source="nas:/mnt/t/v")
+        if again:
+            told.mount("v", "node-1", TARGET, call)
+        told.answer(call, "ABORTED")
+        told.unstage()
+        assert len(summaries(i5, told)) == 1
+
+
 def test_unpublish_of_one_of_two_targets_leaves_the_other() -> None:
     told = Told()
     told.in_use()
@@ -222,17 +235,23 @@ def test_a_whole_life_is_in_order_and_true() -> None:
         assert summaries(check, told) == []
 
 
-def test_another_call_under_way_on_the_path_may_have_changed_it() -> None:
-    told = Told()
-    told.create()
-    told.attach()
-    late = told.begin("rpc", "NodeUnstageVolume", "node-1", volume_id="v", staging_target_path=STAGED)
-    call = told.begin("rpc", "NodeStageVolume", "node-1", **told.stage_request())
-    told.mount("v", "node-1", STAGED, call)
-    told.truth("umount", path=STAGED, source="nas:/mnt/t/v")
-    told.end(call)
-    told.end(late)
-    assert i6(told.index).violations == ()
+def test_another_call_under_way_on_the_path_may_have_changed_it_if_it_did_anything() -> None:
+    for refused in (False, True):
+        told = Told()
+        told.create()
+        told.attach()
+        late = told.begin("rpc", "NodeUnstageVolume", "node-1", volume_id="v", staging_target_path=STAGED)
+        call = told.begin("rpc", "NodeStageVolume", "node-1", **told.stage_request())
+        if refused:
+            told.end(late, "fail", code="ABORTED", message="busy")
+        else:
+            told.mount("v", "node-1", STAGED, call)
+            told.truth("umount", "node-1", late, path=STAGED, source="nas:/mnt/t/v")
+        told.end(call)
+        if not refused:
+            told.end(late)
+        told.truth("mount", "node-2", path="/elsewhere", source="nas:/mnt/t/w")  # somebody tells of machines
+        assert bool(i6(told.index).violations) is refused
 
 
 def test_a_history_that_tells_of_no_machine_is_not_judged() -> None:
