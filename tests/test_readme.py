@@ -1,8 +1,10 @@
 """The documents hold: commands exist, links resolve, named tests exist, and the marked examples run."""
 
 import ast
+import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,9 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from csisim.cli.main import app
 from csisim.mutants.registry import NAMES
 from tests.support import processes
 
@@ -118,7 +122,8 @@ def test_files_and_directories_named_in_contributing_exist() -> None:
 def test_ci_runs_the_commands_of_the_readme_and_is_executable() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
-    campaigns = [".venv/bin/csisim scenarios run --all", ".venv/bin/csisim explore --seeds 0:100"]
+    scenarios = ".venv/bin/csisim scenarios run --all"
+    campaigns = [scenarios, f"{scenarios} --wrong", ".venv/bin/csisim explore --seeds 0:100"]
     commands = re.findall(r"^step \d+[ms] (.+)$", script.read_text(), re.MULTILINE)
     assert commands == ["make check", "make test", "make run", "make run", *campaigns]
 
@@ -173,3 +178,11 @@ def test_nas_example_runs(tmp_path: Path) -> None:
 
 def test_every_marked_example_is_run_here() -> None:
     assert EXAMPLES.keys() == {"driver", "nas"}
+
+
+def test_the_run_that_the_readme_shows_to_fail_fails_as_it_says() -> None:
+    (command,) = re.findall(r"^    \$ csisim (run .*--faults .*)$", README, re.MULTILINE)
+    result = CliRunner().invoke(app, [*shlex.split(command), "--json"])
+    assert result.exit_code == 1
+    found = {each["check"] for each in json.loads(result.stdout)["violations"]}
+    assert found == {"I6"}

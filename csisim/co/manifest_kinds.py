@@ -22,7 +22,7 @@ from csisim.co.objects import (
 from csisim.co.volume_requests import PREFIX, SECRETS
 
 _TOP: Final = ("apiVersion", "kind", "metadata", "spec", "status")
-_DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
+DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
 _DEFAULT_SNAPSHOT_CLASS: Final = "snapshot.storage.kubernetes.io/is-default-class"
 _SNAPSHOT_GROUP: Final = "snapshot.storage.k8s.io"
 _SOURCES: Final = {"VolumeSnapshot": _SNAPSHOT_GROUP, "PersistentVolumeClaim": ""}
@@ -75,7 +75,7 @@ def storage_class(fields: Fields) -> StorageClass:
         volume_binding_mode=cast("Any", fields.one_of("volumeBindingMode", _LATE, "Immediate")),
         allow_volume_expansion=fields.flag("allowVolumeExpansion"),
         mount_options=fields.words("mountOptions"),
-        is_default=_is_default(fields, _DEFAULT_CLASS),
+        is_default=_is_default(fields, DEFAULT_CLASS),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from csisim.co.fields import ManifestError
+from csisim.co.manifest_kinds import DEFAULT_CLASS
 from csisim.co.manifests import Manifests, read
 from csisim.co.objects import Object, PersistentVolumeClaim, StatefulSet, StorageClass
 from csisim.runs.plan import RunPlan
@@ -30,11 +31,15 @@ def check_classes(found: Manifests, driver: str) -> None:
     """Whether every claim is for a class of this driver.
 
     Raises:
-        ManifestError: one would wait for ever: for another driver, or for a class that is not there.
+        ManifestError: one would wait for ever, for another driver or a class that is not there; or nothing is wanted.
     """
+    if not found.objects:
+        raise ManifestError("there is nothing in the manifests: no object is wanted")
     stages = zip((found.objects, *found.changes), found.places, strict=True)
     objects = [(each, f"{places[each.ref]}: {each.ref}") for stage, places in stages for each in stage]
-    others = {each.name: each.provisioner for each, _ in objects if isinstance(each, StorageClass)}
+    classes = [each for each, _ in objects if isinstance(each, StorageClass)]
+    others = {each.name: each.provisioner for each in classes}
+    default = next((each.name for each in classes if each.is_default), "")
     for each, which in objects:
         for claim in _claims(each):
             if claim.storage_class_name and claim.storage_class_name not in others:
@@ -42,10 +47,15 @@ def check_classes(found: Manifests, driver: str) -> None:
                     f"{which}: there is no StorageClass {claim.storage_class_name!r} in the manifests: the claim "
                     f"would wait for ever"
                 )
-            provisioner = others.get(claim.storage_class_name, driver)
-            if provisioner != driver:
+            if not claim.storage_class_name and not default:
                 raise ManifestError(
-                    f"{which}: its StorageClass {claim.storage_class_name!r} has the provisioner {provisioner!r}, "
+                    f"{which}: it names no StorageClass, and none of those in the manifests is the default one "
+                    f"({DEFAULT_CLASS}): the claim would wait for ever"
+                )
+            name = claim.storage_class_name or default
+            if others[name] != driver:
+                raise ManifestError(
+                    f"{which}: its StorageClass {name!r} has the provisioner {others[name]!r}, "
                     f"and the driver that runs here is {driver!r}: the claim would wait for ever"
                 )
 

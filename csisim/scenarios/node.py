@@ -170,10 +170,10 @@ N05: Final = Scenario(
     invariants=("I5", "I6", "I1"),
     source="kubernetes/kubernetes#112601, #101911, kubernetes-csi/csi-driver-host-path#292",
     body=_n05,
-    variants=("nfs", "nvmeof"),
+    variants=("nfs",),
     wrong=wrong.yes_or_no,
     wrong_idea="A volume is published or it is not, and after an unpublish it is not.",
-    caught_by=(EXPECTATION,),
+    caught_by=("I5", EXPECTATION),
 )
 
 

@@ -32,6 +32,27 @@ def test_a_claim_of_a_class_that_is_not_there_is_refused():
         wanted(plan(claims_only), DRIVER)
 
 
+def test_a_claim_without_a_class_needs_a_default_one_of_this_driver():
+    claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data}\nspec: {accessModes: [ReadWriteOnce], "
+    claim += "resources: {requests: {storage: 1Gi}}}\n"
+    class_ = "---\napiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata:\n  name: fast\n  annotations: "
+    class_ += "{storageclass.kubernetes.io/is-default-class: 'true'}\nprovisioner: csi.csisim.dev\n"
+    with pytest.raises(
+        ManifestError, match="data: it names no StorageClass, and none of those in the manifests is the def"
+    ):
+        wanted(plan(claim), DRIVER)
+    with pytest.raises(ManifestError, match="none of those in the manifests is the default one"):
+        wanted(plan(claim + class_.replace("'true'", "'false'")), DRIVER)
+    with pytest.raises(ManifestError, match="its StorageClass 'fast' has the provisioner"):
+        wanted(plan(claim + class_), "csi.other.dev")
+    assert len(wanted(plan(claim + class_), DRIVER).objects) == 2
+
+
+def test_manifests_without_any_object_are_refused():
+    with pytest.raises(ManifestError, match="there is nothing in the manifests"):
+        wanted(plan("", "---\n"), DRIVER)
+
+
 def test_errors_say_which_manifest_by_its_file_where_that_is_known():
     with pytest.raises(ManifestError, match="manifest 2, document 1: kind: is required"):
         wanted(plan(MANIFEST, "a: 1"), DRIVER)
