@@ -2,7 +2,10 @@
 
 import faulthandler
 import multiprocessing
+import multiprocessing.connection
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -63,10 +66,19 @@ def processes(jobs: int) -> Iterator[Workplace]:
 
 
 def _begin() -> None:
-    """A worker is quiet, leaves the keyboard to its parent, and says where it was when it crashes."""
+    """A worker is quiet, leaves the keyboard to its parent, ends with it, and says where it was when it crashes."""
     silence()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
+    threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed tells nobody, and its workers hold both ends of the pipe that they wait on."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 @contextmanager

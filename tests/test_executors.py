@@ -1,9 +1,12 @@
 """Where work is done."""
 
 import multiprocessing
+import os
 import signal
+import subprocess
 import sys
 from concurrent.futures import Future
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
 
 import pytest
@@ -43,6 +46,28 @@ def test_after_an_error_nobody_waits_for_what_is_still_running() -> None:
     for worker in workers:
         worker.join(30)
         assert not worker.is_alive()
+
+
+PARENT = """
+import os, signal
+from csisim.executors import processes
+with processes(2) as place:
+    print(place.executor.submit(os.getpid).result(), flush=True)
+    place.executor.submit(signal.pause)
+    signal.pause()
+"""
+
+
+def test_workers_end_with_a_parent_that_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as parent:  # noqa: S603
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        parent.kill()
+        try:
+            parent.communicate(timeout=60)  # comes to its end when nobody has the other end of the pipe any more
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
 
 
 def test_without_dask_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,12 @@ from concurrent.futures import BrokenExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from csisim.cli.ending import interrupted, until_signalled
-from csisim.cli.run_options import faults_of, planned, seeds_of, shard_of, size_of
+from csisim.cli.ending import BROKEN, interrupted, until_signalled
+from csisim.cli.run_options import check_jobs, faults_of, planned, seeds_of, shard_of, size_of
 from csisim.cli.serve_options import checked
 
 if TYPE_CHECKING:
@@ -25,13 +25,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
-BROKEN: Final = 3
-"""Exit status where a worker has died."""
-
 SeedsOption = Annotated[
     str | None, typer.Option("--seeds", metavar="A:B", help="One run for each seed from A up to, and without, B.")
 ]
-JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Processes to run in; one per processor by default.")]
+JobsOption = Annotated[
+    int, typer.Option("--jobs", callback=check_jobs, help="Processes to run in; one per processor by default.")
+]
 DaskOption = Annotated[
     str | None, typer.Option("--dask", metavar="ADDRESS", help="Run on the workers of this Dask scheduler instead.")
 ]

@@ -4,12 +4,15 @@ import json as json_text
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from csisim.cli.ending import interrupted, until_signalled
+from csisim.cli.ending import stopped, until_stopped
+from csisim.cli.output import LOST
+from csisim.cli.run_options import check_jobs, planned
 from csisim.cli.serve_options import checked
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ NameArgument = Annotated[str, typer.Argument(help="Of a mutant, such as M-NOLOCK
 @app.command("list")
 def list_(*, json: Annotated[bool, typer.Option("--json", help="Print a list of JSON objects.")] = False) -> None:
     """Every mutant: where it was seen, the wrong idea, which checks must find it, and one line that shows it."""
-    found = [_mutant(name) for name in _names()]
+    found = [_mutant(name, None) for name in _names()]
     if json:
         typer.echo(json_text.dumps([
             {"name": each.name, "origin": each.origin, "idea": each.idea, "oracle": list(each.oracle),
@@ -45,9 +48,9 @@ def hunt(
     only: Annotated[list[str] | None, typer.Option(metavar="NAME", help="This mutant; may be repeated.")] = None,
     campaigns: Annotated[int, typer.Option(min=1, help="Independent searches for each.")] = 20,
     cap: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many schedules each of them may take.")] = 10_000,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes to run in; one per processor by default.")] = (
-        os.cpu_count() or 1
-    ),
+    jobs: Annotated[
+        int, typer.Option(callback=check_jobs, help="Processes to run in; one per processor by default.")
+    ] = os.cpu_count() or 1,
     strategy: Annotated[str | None, typer.Option(help="Instead of the portfolio: walk, for one.")] = None,
     no_shrink: Annotated[bool, typer.Option("--no-shrink", help="Do not bring hits down.")] = False,
     against: Annotated[
@@ -64,31 +67,39 @@ def hunt(
 
     Runs are those of `csisim explore`: nothing is drawn otherwise because a mutant is hunted.
 
-    Exit status 0 if each was found in every campaign, 1 if not, 2 for a wrong use; 130 or 143 where a signal ended it,
-    and what was known by then is printed, and in the file.
+    Exit status 0 if each was found in every campaign, 1 if not, 2 for a wrong use, 74 if it was and the file could not
+    be written; 3 if a worker has died, 130 or 143 where a signal ended it, and what was known by then is printed, and
+    in the file.
     """
     from csisim.cli import mutants_output, run_output  # noqa: PLC0415 - what a command needs is imported when it runs
     from csisim.explore.hunt import Terms  # noqa: PLC0415
 
     run_output.prepare(verbose=False)
-    mutants = [_mutant(name) for name in only or _names()]
-    members, ways = {"strategy": strategy} if strategy else {}, tuple(dict.fromkeys(against or ()))
-    terms = Terms(campaigns=campaigns, cap=cap, members=members, against=ways, against_s=against_s)
-    terms = replace(terms, shrink=None) if no_shrink else terms
-    for each in mutants:
-        checked(None, terms.mixes, each)
-    if out is not None:
-        _can_be_written(out)
+    mutants = [_mutant(name, "--only") for name in only or _names()]
+    terms = Terms(campaigns=campaigns, cap=cap, against=tuple(dict.fromkeys(against or ())), against_s=against_s)
+    terms = _checked(replace(terms, shrink=None) if no_shrink else terms, strategy, mutants)
+    file = mutants_output.Results(out)
     found: list[Hunted] = []
-    with until_signalled() as end:
+    with until_stopped() as end:
         for hunted in _hunted(mutants, terms, jobs, quiet=json):
             found.append(hunted)
-            if out is not None:  # a hunt takes long, and what is known is known
-                out.write_text(_shown(found) + "\n")
-    typer.echo(_shown(found) if json else "\n".join(mutants_output.sums(found, terms.against_s)))
-    how_far = f" after {len(found)} of {len(mutants)} mutants"
+            file.write(found)  # a hunt takes long, and what is known is known
+    left = len(mutants) - len(found)
+    typer.echo(
+        mutants_output.shown(found) if json else "\n".join(mutants_output.sums(found, terms.against_s, left=left))
+    )
+    status = stopped("mutants hunt", end, f" after {len(found)} of {len(mutants)} mutants")
     missed = not all(each.effort.found for each in found)
-    raise typer.Exit(interrupted(end, how_far) if end.signal else int(missed))
+    raise typer.Exit(status or int(missed) or (LOST if file.lost else 0))
+
+
+def _checked(terms: "Terms", strategy: str | None, mutants: "Sequence[Mutant]") -> "Terms":
+    """The terms with this strategy; a usage error that names the flag where they do not fit the mutants."""
+    whole = replace(terms, members={"strategy": strategy}) if strategy is not None else terms
+    for each in mutants:
+        checked("--against", terms.mixes, each)
+        planned(partial(whole.mixes, each))
+    return whole
 
 
 def _hunted(mutants: "Sequence[Mutant]", terms: "Terms", jobs: int, *, quiet: bool) -> "Iterator[Hunted]":
@@ -104,19 +115,6 @@ def _hunted(mutants: "Sequence[Mutant]", terms: "Terms", jobs: int, *, quiet: bo
             if not quiet:
                 typer.echo(mutants_output.row(found))
             yield found
-
-
-def _shown(found: "Sequence[Hunted]") -> str:
-    return json_text.dumps([each.to_json() for each in found])
-
-
-def _can_be_written(path: Path) -> None:
-    """Asked before a hunt of half an hour, not after it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.open("a").close()
-    except OSError as error:
-        raise typer.BadParameter(f"{path}: it cannot be written: {error.strerror}", param_hint="--out") from None
 
 
 @app.command()
@@ -135,7 +133,7 @@ def reproduce(
     from csisim.runs.run import run_plan  # noqa: PLC0415
 
     run_output.prepare(verbose=False)
-    mutant = _mutant(name)
+    mutant = _mutant(name, "NAME")
     members = {**mutant.plan, "mutant": name, "seed": mutant.seed if seed is None else seed}
     result = run_plan(checked("--seed", lambda given: RunPlan(**given), members))
     found = [check for check in mutant.oracle if result.report.invariants.get(check) == "violation"]
@@ -151,10 +149,10 @@ def _names() -> tuple[str, ...]:
     return NAMES
 
 
-def _mutant(name: str) -> "Mutant":
+def _mutant(name: str, flag: str | None) -> "Mutant":
     from csisim.mutants.registry import find  # noqa: PLC0415
 
-    return checked(None, find, name)
+    return checked(flag, find, name)
 
 
 def _progress(name: str, campaigns: int) -> Any:

@@ -1,7 +1,15 @@
-"""The table that `csisim mutants hunt` prints."""
+"""The table that `csisim mutants hunt` prints, and the file that it writes."""
 
+import json
+import os
+import shutil
+import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import typer
 
 from csisim.reports.text import counted
 
@@ -49,16 +57,18 @@ def row(hunted: "Hunted") -> str:
     return " | ".join(columns)
 
 
-def sums(found: Sequence["Hunted"], against_s: float) -> list[str]:
+def sums(found: Sequence["Hunted"], against_s: float, left: int = 0) -> list[str]:
     """What the rows come to, a line each.
 
     Args:
         found: the rows.
         against_s: how long the campaigns of another way may take together.
+        left: how many mutants were not hunted to the end.
     """
     missed = [each.name for each in found if not each.effort.found]
     lines = [f"{counted(len(found) - len(missed), 'mutant')} of {len(found)} found in every campaign"
-             + (f"; not {', '.join(missed)}" if missed else "")]  # fmt: skip
+             + (f"; not {', '.join(missed)}" if missed else "")
+             + (f"; INCOMPLETE, {left} more not hunted to the end" if left else "")]  # fmt: skip
     shrunk = [one.deviations for each in found for one in each.shrunk]
     if shrunk:
         lines.append(f"{counted(len(shrunk), 'hit')} shrunk, the smallest of each, to at most "
@@ -68,6 +78,77 @@ def sums(found: Sequence["Hunted"], against_s: float) -> list[str]:
                      f"others by processor time. Each was given {against_s:g} s for a mutant; > where that brought no "
                      f"hit")  # fmt: skip
     return lines
+
+
+def shown(found: Sequence["Hunted"]) -> str:
+    """As JSON."""
+    return json.dumps([each.to_json() for each in found])
+
+
+class Results:
+    """A file with what was found by now, whole at every moment: it is written beside, and put in its place.
+
+    Args:
+        path: of the file; None: there is none.
+
+    Attributes:
+        lost: what was found last could not be written.
+
+    Raises:
+        typer.BadParameter: it cannot be written, which is asked before a hunt of half an hour, not after it.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.lost = False
+        self._told = False
+        # A link stays one, and what it leads to is exchanged.
+        self._path = None if path is None else Path(os.path.realpath(path))
+        if self._path is None:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.open("a").close()
+            if self._path.is_file():
+                _beside(self._path).unlink()
+        except OSError as error:
+            raise typer.BadParameter(f"{path}: it cannot be written: {error.strerror}", param_hint="--out") from None
+
+    def write(self, found: Sequence["Hunted"]) -> None:
+        """Exchange what is in it; the first time that this fails is told on standard error."""
+        if self._path is None:
+            return
+        try:
+            _exchange(self._path, shown(found) + "\n")
+        except OSError as error:
+            self.lost = True
+            if not self._told:
+                typer.echo(f"csisim mutants hunt: {self._path} could not be written: {error.strerror}", err=True)
+            self._told = True
+        else:
+            self.lost = False
+
+
+def _exchange(path: Path, text: str) -> None:
+    if path.exists() and not path.is_file():  # a pipe or a device has no other place
+        path.write_text(text)
+        return
+    temporary = _beside(path)
+    try:
+        temporary.write_text(text)
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _beside(path: Path) -> Path:
+    """An empty file in the same directory, which may be read and written by whom the file may be."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(descriptor)
+    if path.exists():
+        shutil.copymode(path, name)
+    return Path(name)
 
 
 def _found(effort: "Effort") -> str:

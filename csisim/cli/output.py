@@ -1,11 +1,14 @@
-"""Standard output that cannot be lost in silence: what cannot be written ends the command, and says why."""
+"""Standard output that cannot be lost in silence: what cannot be written ends the command, and says why.
+
+What cannot be written to standard error changes nothing: a verdict does not hang on who listens to the progress.
+"""
 
 import errno
 import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 LOST: Final = os.EX_IOERR
@@ -14,6 +17,7 @@ CUT: Final = 128 + 13
 """The same where whoever read it has gone, as `head` does: that of SIGPIPE, as shells count it."""
 
 _STDOUT: Final = 1
+_STDERR: Final = 2
 
 
 class NotWritten(Exception):
@@ -53,9 +57,26 @@ class _Closed(Watched):
         return len(memoryview(content))
 
 
+class _Forgiving(io.FileIO):
+    """A descriptor that takes everything; what it cannot hold is lost."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor, "wb", closefd=False)
+
+    def write(self, content: Any, /) -> int:
+        """As of any file. Each write is tried: a disk that was full may have room again."""
+        with suppress(OSError):
+            written: int | None = super().write(content)
+            if written is not None:
+                return written
+        return len(memoryview(content))
+
+
 @contextmanager
 def watched(name: str) -> Iterator[None]:
     """Put a `Watched` in the place of standard output while a command runs, and tell of its failure.
+
+    Standard error takes everything meanwhile, as far as the command can see.
 
     Args:
         name: of the command, for the line on standard error.
@@ -63,36 +84,63 @@ def watched(name: str) -> Iterator[None]:
     Raises:
         SystemExit: LOST or CUT, whatever the command made of the failure.
     """
-    before, raw = sys.stdout, _raw()
-    sys.stdout = stream = io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding=getattr(before, "encoding", None) or "utf-8",
-        errors=getattr(before, "errors", None), line_buffering=getattr(before, "line_buffering", True),
-    )  # fmt: skip
-    try:
+    with _forgiving():
+        before, raw = sys.stdout, _raw()
+        sys.stdout = stream = _text(raw, before)
         try:
-            yield
+            try:
+                yield
+            finally:
+                stream.flush()
         finally:
-            stream.flush()
+            sys.stdout = before
+            if raw.failure is not None:
+                raise SystemExit(_told(name, raw.failure))
+
+
+@contextmanager
+def _forgiving() -> Iterator[None]:
+    before = sys.stderr
+    try:
+        descriptor = _STDERR if before is None else before.fileno()
+    except OSError:  # it is kept in memory, where there is always room
+        yield
+        return
+    if before is None:
+        _nowhere(_STDERR)
+    sys.stderr = stream = _text(_Forgiving(descriptor), before)
+    try:
+        yield
     finally:
-        sys.stdout = before
-        if raw.failure is not None:
-            raise SystemExit(_told(name, raw.failure))
+        stream.flush()
+        sys.stderr = before
+
+
+def _text(raw: io.FileIO, before: Any) -> io.TextIOWrapper:
+    """Text on the way to a descriptor, in the manner of the stream that was there before."""
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), encoding=getattr(before, "encoding", None) or "utf-8",
+        errors=getattr(before, "errors", "backslashreplace"), line_buffering=getattr(before, "line_buffering", True),
+    )  # fmt: skip
 
 
 def _raw() -> Watched:
     if sys.stdout is not None:
         return Watched(sys.stdout.fileno())
-    # Else the next file or connection would get this number, and be written into by libraries.
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    if nowhere != _STDOUT:
-        os.dup2(nowhere, _STDOUT)
-        os.close(nowhere)
+    _nowhere(_STDOUT)
     return _Closed(_STDOUT)
+
+
+def _nowhere(descriptor: int) -> None:
+    """Let a closed one lead nowhere: else the next file would get its number, and be written into by libraries."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    if nowhere != descriptor:
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
 
 
 def _told(name: str, failure: OSError) -> int:
     if failure.errno == errno.EPIPE:
         return CUT
-    if sys.stderr is not None:
-        sys.stderr.write(f"{name}: standard output could not be written: {failure.strerror}\n")
+    sys.stderr.write(f"{name}: standard output could not be written: {failure.strerror}\n")
     return LOST

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 import typer
 
-from csisim.cli.serve_options import checked
+from csisim.cli.serve_options import checked, in_range
 
 T = TypeVar("T")
 
@@ -19,6 +19,10 @@ _OTHER_FLAGS: Final = {
     "clients": "--size", "operations": "--size", "volumes": "--size", "protocols": "--protocol", "manifests": "--file",
     "deviations": "--exhaust",
 }  # fmt: skip
+
+
+check_jobs: Final = in_range(1, 1000)
+"""The callback of every --jobs."""
 
 
 def planned(make: Callable[[], T], **flags: str) -> T:

@@ -2,14 +2,15 @@
 
 import json as json_text
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from csisim.cli.ending import until_signalled
-from csisim.cli.run_options import seeds_of
+from csisim.cli.ending import stopped, until_stopped
+from csisim.cli.run_options import check_jobs, seeds_of
 from csisim.cli.serve_options import checked, in_range
 
 if TYPE_CHECKING:
@@ -22,14 +23,24 @@ _FIRST_SEED: Final = 1
 _TITLE_FROM: Final = 14
 _PIECE: Final = 20
 _MOST_RUNS: Final = 1_000_000
+_MOST_SEED: Final = (1 << 63) - 1
 
 NamesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="ID...", help="Such as N01, or N05/nvmeof for one of its variants.")
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="Every scenario.")]
 RealOption = Annotated[bool, typer.Option("--real", help="On real sockets by the real clock; simulated by default.")]
+
+
+def _check_seed(seed: int | None) -> int | None:
+    return None if seed is None else int(in_range(0, _MOST_SEED)(seed))
+
+
 SeedOption = Annotated[
-    int | None, typer.Option("--seed", min=0, help=f"Of every choice; {_FIRST_SEED} by default.", show_default=False)
+    int | None,
+    typer.Option(
+        "--seed", callback=_check_seed, help=f"Of every choice; {_FIRST_SEED} by default.", show_default=False
+    ),
 ]
 SeedsOption = Annotated[
     str | None, typer.Option("--seeds", metavar="A:B", help="Once for each seed from A up to, and without, B.")
@@ -37,7 +48,7 @@ SeedsOption = Annotated[
 WrongOption = Annotated[
     bool, typer.Option("--wrong", help="With the driver that has the wrong idea: each has to fail as it says.")
 ]
-JobsOption = Annotated[int, typer.Option("--jobs", callback=in_range(1, 1000), help="Processes to run in.")]
+JobsOption = Annotated[int, typer.Option("--jobs", callback=check_jobs, help="Processes to run in.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,10 @@ class Done:
         """Where it was not as it should be."""
         return [each for each in self.played if not each.as_it_should]
 
+    def left(self, part: Part) -> int:
+        """How many seeds of it were not played."""
+        return len(part.seeds) - len(self.played)
+
 
 @app.command("list")
 def list_(*, json: Annotated[bool, typer.Option("--json", help="Print a list of JSON objects.")] = False) -> None:
@@ -109,7 +124,8 @@ def run(
 ) -> None:
     """Do scenarios: each must pass; with --wrong each must fail, and be caught by the checks that it names.
 
-    Exit status 0 if that is so for all of them, 1 if not, 2 for a wrong use, 130 after SIGINT, 143 after SIGTERM.
+    Exit status 0 if that is so for all of them, 1 if not, 2 for a wrong use, 3 if a worker has died, 130 after SIGINT,
+    143 after SIGTERM; what was known by then is printed.
     """
     from csisim.cli import run_output  # noqa: PLC0415
     from csisim.executors import processes  # noqa: PLC0415
@@ -117,23 +133,28 @@ def run(
     if seed is not None and seeds is not None:
         raise typer.BadParameter("one of --seed and --seeds is enough", param_hint="--seeds")
     first = _FIRST_SEED if seed is None else seed
-    span = seeds_of(seeds) if seeds else range(first, first + 1)
+    span = range(first, first + 1) if seeds is None else seeds_of(seeds)
     parts = _parts(names or [], every=all_, seeds=span, real=real, wrong=wrong)
     pieces = sum(-(-len(part.seeds) // _PIECE) for part in parts)
     run_output.prepare(verbose=False)
-    done: list[Done] = []
-    with until_signalled() as end, processes(min(jobs, pieces)) as place:
-        for part, found in zip(parts, _results(place.executor, parts), strict=True):
-            done.append(found)
-            if not json:
-                _tell(part, found)
-    if end.signal:
-        typer.echo(f"interrupted after {len(done)} of {len(parts)} scenarios", err=True)
+    done = [Done() for _ in parts]
+    tell = (lambda _part, _found: None) if json else _tell
+    with until_stopped() as end, processes(min(jobs, pieces)) as place:
+        _do_all(place.executor, parts, done, tell)
+    status = stopped("scenarios run", end, _how_far(parts, done))
     if json:
         typer.echo(json_text.dumps([each.to_json() for found in done for each in found.played]))
     else:
-        _sum(done, wrong=wrong)
-    raise typer.Exit(end.status or (1 if any(found.failed for found in done) else 0))
+        for part, found in zip(parts, done, strict=True):
+            if found.played and found.left(part):
+                _tell(part, found)
+        _sum(parts, done)
+    raise typer.Exit(status or (1 if any(found.failed for found in done) else 0))
+
+
+def _how_far(parts: Sequence[Part], done: Sequence[Done]) -> str:
+    over = sum(not found.left(part) for part, found in zip(parts, done, strict=True))
+    return f" after {over} of {len(parts)} ways"
 
 
 def _parts(names: Sequence[str], *, every: bool, seeds: range, real: bool, wrong: bool) -> list[Part]:
@@ -175,17 +196,33 @@ def _named(text: str) -> "tuple[Scenario, tuple[str, ...]]":
     return scenario, (variant,)
 
 
-def _results(executor: Any, parts: Sequence[Part]) -> Iterator[Done]:
-    """In the order of the parts. An executor that runs tasks at once gets one after the other."""
+def _do_all(executor: Any, parts: Sequence[Part], done: Sequence[Done], tell: "Callable[[Part, Done], None]") -> None:
+    """All of them, in their order. An executor that runs tasks at once gets one after the other.
+
+    Args:
+        executor: does the pieces.
+        parts: what is to be done.
+        done: what became of it, for each; is filled, however this ends.
+        tell: is told of each that has come to its end.
+
+    Raises:
+        BrokenExecutor: a worker has died; what the others had done by then is there.
+    """
     from csisim.executors import Inline  # noqa: PLC0415
 
     later = not isinstance(executor, Inline)
     begun = [[executor.submit(do, piece) for piece in part.split()] for part in parts if later]
+    death: BrokenExecutor | None = None
     for number, part in enumerate(parts):
-        found = Done()
         for future in begun[number] if later else (executor.submit(do, piece) for piece in part.split()):
-            found.add(future.result())
-        yield found
+            try:
+                done[number].add(future.result())
+            except BrokenExecutor as error:
+                death = error
+        if not done[number].left(part):
+            tell(part, done[number])
+    if death is not None:
+        raise death
 
 
 def do(part: Part) -> Done:
@@ -201,10 +238,12 @@ def do(part: Part) -> Done:
 
 def _tell(part: Part, found: Done) -> None:
     """One line; where it is not as it should be, the story and how to do it again."""
+    from csisim.reports.text import counted  # noqa: PLC0415
     from csisim.scenarios.library import find  # noqa: PLC0415
 
     scenario, failed = find(part.name), found.failed
-    verdict = _verdict(found)
+    left = found.left(part)
+    verdict = _verdict(found) + (f", {counted(left, 'seed')} not done" if left else "")
     typer.echo(f"{part.label:<{_TITLE_FROM}}{scenario.title}: {verdict} ({found.duration_s:.2f} s)")
     if not failed:
         return
@@ -227,15 +266,19 @@ def _verdict(found: Done) -> str:
     return f"caught by {', '.join(first.caught)}" if first.wrong else "passed"
 
 
-def _sum(done: Sequence[Done], *, wrong: bool) -> None:
-    failed = sum(bool(found.failed) for found in done)
+def _sum(parts: Sequence[Part], done: Sequence[Done]) -> None:
+    from csisim.reports.text import counted  # noqa: PLC0415
+
+    over = [found for part, found in zip(parts, done, strict=True) if not found.left(part)]
+    good = sum(not found.failed for found in over)
     plays = sum(len(found.played) for found in done)
+    left = len(parts) - len(over)
+    word = "FAILED" if any(found.failed for found in done) else "INCOMPLETE" if left else "OK"
+    of = f"{counted(len(parts), 'way')} of {counted(len({part.name for part in parts}), 'scenario')}"
+    fine = "caught" if parts[0].wrong else "passed"
+    runs = f", {plays} runs" if plays != len(over) else ""
     duration_s = sum(found.duration_s for found in done)
-    word = "caught" if wrong else "passed"
-    runs = f", {plays} runs" if plays != len(done) else ""
-    typer.echo(
-        f"{'FAILED' if failed else 'OK'}: {len(done) - failed} of {len(done)} {word}{runs}, {duration_s:.1f} s in all"
-    )
+    typer.echo(f"{word}: {good} of {of} {fine}{f', {left} not done' if left else ''}{runs}, {duration_s:.1f} s in all")
 
 
 def _described(scenario: "Scenario") -> dict[str, Any]:

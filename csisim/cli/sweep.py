@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from csisim.cli.run_options import check_jobs
 from csisim.cli.serve_options import checked
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ def sweep(
         typer.Option(metavar="'STORY SITE: #N FAULT'", help="Only this case, for one protocol; may be repeated."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Repeats the choices of an earlier run; random by default.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes to run cases in; one per processor by default.")] = (
-        os.cpu_count() or 1
-    ),
+    jobs: Annotated[
+        int, typer.Option(callback=check_jobs, help="Processes to run cases in; one per processor by default.")
+    ] = os.cpu_count() or 1,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many cases, chosen at random.")] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print the result as one JSON object, progress elsewhere.")

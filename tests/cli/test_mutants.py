@@ -2,6 +2,7 @@
 
 import json
 import signal
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +81,52 @@ def test_a_mutant_is_reproduced_by_its_seed() -> None:
     )
 
 
-@pytest.mark.parametrize("arguments", [["hunt", "--only", "M-X"], ["reproduce", "M-X"], ["reproduce", ""],
-                                       ["hunt", "--only", "M-NOLOCK", "--strategy", "nonsense"],
-                                       ["hunt", "--only", "M-NOLOCK", "--against", "luck"],
-                                       ["hunt", "--only", "M-NOLOCK", "--out", "/dev/null/hunt.json"]])  # fmt: skip
-def test_wrong_uses_are_refused(arguments: list[str]) -> None:
-    assert call(*arguments).exit_code == 2
+def test_a_worker_that_dies_ends_a_hunt_with_status_3_and_what_was_found(monkeypatch: Any) -> None:
+    whole = hunting.hunt
+
+    def hunt(mutant: Mutant, *rest: Any) -> Any:
+        if mutant.name != "M-NOLOCK":
+            raise BrokenExecutor("a worker was killed")
+        return whole(mutant, *rest)
+
+    monkeypatch.setattr(hunting, "hunt", hunt)
+    flags = ("--only", "M-NOLOCK", "--only", "M-STALE", "--campaigns", "1", "--jobs", "1", "--no-shrink")
+    result = call("hunt", *flags)
+    assert result.exit_code == 3
+    assert result.stderr == (
+        "csisim mutants hunt: a worker has died after 1 of 2 mutants, and what was found until then is shown: "
+        "a worker was killed\n"
+    )
+    assert result.stdout.splitlines()[-1] == (
+        "1 mutant of 1 found in every campaign; INCOMPLETE, 1 more not hunted to the end"
+    )
+    shown = call("hunt", *flags, "--json")
+    assert (shown.exit_code, [each["name"] for each in json.loads(shown.stdout)]) == (3, ["M-NOLOCK"])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this machine has no /dev/full")
+@pytest.mark.parametrize(("cap", "status"), [("200", 74), ("1", 1)])
+def test_what_cannot_be_written_is_told_and_printed_all_the_same(cap: str, status: int) -> None:
+    name = "M-NOLOCK" if cap == "200" else "M-TWOKEYS"
+    result = call("hunt", "--only", name, "--campaigns", "1", "--cap", cap, "--jobs", "1", "--no-shrink",
+                  "--out", "/dev/full")  # fmt: skip
+    assert result.exit_code == status
+    assert result.stderr == "csisim mutants hunt: /dev/full could not be written: No space left on device\n"
+    assert " of 1 found in every campaign" in result.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["hunt", "--only", "M-X"], "--only: 'M-X' is no mutant"),
+        (["reproduce", "M-X"], "NAME: 'M-X' is no mutant"),
+        (["reproduce", ""], "NAME: no mutant is named"),
+        (["hunt", "--only", "M-NOLOCK", "--strategy", "nonsense"], "--strategy: 'nonsense' is no strategy"),
+        (["hunt", "--only", "M-NOLOCK", "--against", "luck"], "--against: 'luck' is no other way to search"),
+        (["hunt", "--only", "M-NOLOCK", "--out", "/dev/null/hunt.json"], "--out: /dev/null/hunt.json: it cannot be"),
+    ],
+)
+def test_wrong_uses_are_refused(arguments: list[str], said: str) -> None:
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert f"Invalid value for {said}" in " ".join(result.output.split())

@@ -77,3 +77,26 @@ def test_a_command_without_a_standard_output_says_that_it_has_none():
     assert (found.returncode, found.stderr) == (
         LOST, "csisim: standard output could not be written: Bad file descriptor\n",
     )  # fmt: skip
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this machine has no /dev/full")
+@pytest.mark.parametrize(("out", "status"), [("/dev/null", 2), ("/dev/full", LOST)])
+def test_what_cannot_be_told_on_standard_error_does_not_decide(out: str, status: int, monkeypatch):
+    def wrong() -> None:
+        typer.echo("no such flag", err=True)
+        sys.stderr.write("x" * 100_000)
+        typer.echo("a")
+        raise SystemExit(2)
+
+    with Path(out).open("w") as stream, Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stderr", full)
+        assert write_to(stream, wrong, monkeypatch) == status
+
+
+def test_what_is_told_on_standard_error_arrives_and_a_missing_one_leads_nowhere():
+    work = "print(sys.stderr.isatty(), os.fstat(2).st_rdev == os.stat(os.devnull).st_rdev, file=sys.stderr)"
+    script = f"import os, sys\nfrom csisim.cli.output import watched\nwith watched('csisim'):\n {work}\n print('a')\n"
+    for end, told in (("", "False False\n"), (" 2>&-", "")):
+        command = ["/bin/sh", "-c", f'exec "$0" -c "$1"{end}', sys.executable, script]
+        found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+        assert (found.returncode, found.stdout, found.stderr) == (0, "a\n", told)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from csisim.cli.main import app
 from csisim.cli.run_options import faults_of, planned, rules_of, seeds_of, shard_of, size_of
 from csisim.runs.plan import BadPlan
 
@@ -86,3 +88,11 @@ def test_what_is_no_shard_is_refused(text: str) -> None:
 def test_a_pod_that_does_not_know_of_how_many_it_is_says_what_to_do() -> None:
     with pytest.raises(typer.BadParameter, match="JOB_COMPLETIONS does not say of how many"):
         shard_of(range(10), None, {"JOB_COMPLETION_INDEX": "3"})
+
+
+@pytest.mark.parametrize("jobs", ["0", "1001"])
+@pytest.mark.parametrize("command", ["explore --seeds 0:1", "mutants hunt", "scenarios run N03", "sweep"])
+def test_there_are_as_many_processes_at_most_everywhere(command: str, jobs: str) -> None:
+    result = CliRunner().invoke(app, [*command.split(), "--jobs", jobs])
+    assert result.exit_code == 2
+    assert f"'--jobs': {jobs} is not a number from 1 to 1000" in " ".join(result.output.split())

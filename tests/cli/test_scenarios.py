@@ -2,7 +2,8 @@
 
 import json
 import pickle
-from concurrent.futures import Executor
+import signal
+from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -37,7 +38,7 @@ def test_each_one_that_is_run_has_a_line() -> None:
     first, second, total = result.stdout.splitlines()
     assert first.startswith(f"N03/nfs       {N03.title}: passed (")
     assert second.startswith("N03/iscsi ")
-    assert total.startswith("OK: 2 of 2 passed, ")
+    assert total.startswith("OK: 2 of 2 ways of 1 scenario passed, ")
 
 
 def test_plain_data_of_every_seed() -> None:
@@ -73,12 +74,82 @@ def test_several_processes_share_the_seeds_and_find_the_same(monkeypatch) -> Non
     assert asked == [2]
 
 
+class Dying(Executor):
+    """A worker dies of one piece of work; what is done elsewhere comes to its end."""
+
+    def __init__(self, label: str, first: int) -> None:
+        self._what = (label, first)
+
+    def submit(self, fn, /, *args, **kwargs):
+        if (args[0].label, args[0].seeds.start) != self._what:
+            return Elsewhere().submit(fn, *args)
+        future = Future()
+        future.set_exception(BrokenExecutor("a worker was killed"))
+        return future
+
+
+@pytest.fixture
+def one_dies(monkeypatch):
+    def arrange(label: str, first: int) -> None:
+        @contextmanager
+        def elsewhere(jobs):
+            yield Workplace(Dying(label, first), jobs)
+
+        monkeypatch.setattr(executors, "processes", elsewhere)
+        monkeypatch.setattr(scenarios, "_PIECE", 2)
+
+    return arrange
+
+
+def test_a_worker_that_dies_ends_it_with_status_3_and_what_was_found(one_dies) -> None:
+    one_dies("N03/iscsi", 1)
+    result = call("run", "N03", "D07", "--jobs", "2")
+    assert result.exit_code == 3
+    assert result.stderr == (
+        "csisim scenarios run: a worker has died after 2 of 3 ways, and what was found until then is shown: "
+        "a worker was killed\n"
+    )
+    first, second, total = result.stdout.splitlines()
+    assert first.startswith("N03/nfs ")
+    assert second.startswith("D07 ")
+    assert total.startswith("INCOMPLETE: 2 of 3 ways of 2 scenarios passed, 1 not done, ")
+    shown = call("run", "N03", "D07", "--jobs", "2", "--json")
+    assert shown.exit_code == 3
+    assert [(each["name"], each["variant"]) for each in json.loads(shown.stdout)] == [("N03", "nfs"), ("D07", "")]
+
+
+def test_of_many_seeds_those_that_were_played_are_told(one_dies) -> None:
+    one_dies("D07", 2)
+    result = call("run", "D07", "--seeds", "0:5", "--jobs", "2")
+    assert result.exit_code == 3
+    line, total = result.stdout.splitlines()
+    assert ": passed, 2 seeds not done (" in line
+    assert total.startswith("INCOMPLETE: 0 of 1 way of 1 scenario passed, 1 not done, 3 runs, ")
+
+
+def test_after_a_signal_it_is_said_how_much_is_missing(monkeypatch) -> None:
+    whole = scenarios.do
+
+    def do(part):
+        if part.variant == "iscsi":
+            signal.raise_signal(signal.SIGTERM)
+        return whole(part)
+
+    monkeypatch.setattr(scenarios, "do", do)
+    result = call("run", "N03")
+    assert result.exit_code == 128 + signal.SIGTERM
+    assert result.stderr == "interrupted after 1 of 2 ways\n"
+    line, total = result.stdout.splitlines()
+    assert line.startswith("N03/nfs ")
+    assert total.startswith("INCOMPLETE: 1 of 2 ways of 1 scenario passed, 1 not done, ")
+
+
 def test_wrong_drivers_are_said_to_be_caught() -> None:
     result = call("run", "--wrong", "N03/nfs")
     assert result.exit_code == 0, result.output
     line, total = result.stdout.splitlines()
     assert f"{N03.title}: caught by {', '.join(N03.caught_by)} (" in line
-    assert total.startswith("OK: 1 of 1 caught")
+    assert total.startswith("OK: 1 of 1 way of 1 scenario caught, ")
 
 
 @pytest.fixture
@@ -103,7 +174,7 @@ def test_what_fails_is_told_with_how_to_do_it_again(changed) -> None:
     assert f"    {N03.story}" in result.stdout
     assert "    not as expected: the sky is green\n" in result.stdout
     assert "    again: csisim scenarios run N03/nfs --seed 3\n" in result.stdout
-    assert result.stdout.splitlines()[-1].startswith("FAILED: 0 of 1 passed, 2 runs, ")
+    assert result.stdout.splitlines()[-1].startswith("FAILED: 0 of 1 way of 1 scenario passed, 2 runs, ")
 
 
 def test_a_wrong_driver_that_is_not_caught_is_a_failure(changed) -> None:
@@ -113,7 +184,7 @@ def test_a_wrong_driver_that_is_not_caught_is_a_failure(changed) -> None:
     assert f"{N03.title}: NOT CAUGHT by I5, I6, expectation (" in result.stdout
     assert f"    the wrong idea: {N03.wrong_idea}" in result.stdout
     assert "    found by: nothing" in result.stdout
-    assert result.stdout.splitlines()[-1].startswith("FAILED: 0 of 1 caught, ")
+    assert result.stdout.splitlines()[-1].startswith("FAILED: 0 of 1 way of 1 scenario caught, ")
 
 
 def test_what_needs_virtual_time_is_left_out_or_refused_in_real(changed) -> None:
@@ -137,6 +208,9 @@ def test_what_needs_virtual_time_is_left_out_or_refused_in_real(changed) -> None
         (["run", "N03/"], "is no variant of N03"),
         (["run", "N03", "--seed", "1", "--seeds", "1:2"], "one of --seed and --seeds"),
         (["run", "N03", "--seeds", "2"], "is not A:B"),
+        (["run", "N03", "--seeds", ""], "Invalid value for --seeds: '' is not A:B"),
+        (["run", "N03", "--seed", "9223372036854775808"], "'--seed': 9223372036854775808 is not a number from 0 to"),
+        (["run", "N03", "--seed", "-1"], "'--seed': -1 is not a number from 0 to"),
         (["run", "N03", "--seeds", "0:1000000000"], "2000000000 runs at once are more than 1000000"),
         (["run", "N03", "--jobs", "0"], "0 is not a number from 1 to 1000"),
     ],
