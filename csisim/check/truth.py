@@ -166,3 +166,12 @@ def objects_of(index: Index) -> list[Object]:
 def dataset_of(volume: str, object_: Object) -> bool:
     """Whether this is the dataset of a volume."""
     return object_.kind == "dataset" and object_.id.rpartition("/")[2] == volume
+
+
+def done_for(index: Index) -> dict[str, list[Event]]:
+    """What really happened on machines, in order, by the call that it happened for; "" for none."""
+    found: dict[str, list[Event]] = {}
+    for event in index.truth:
+        if event.process != "nas":
+            found.setdefault(event.parent, []).append(event)
+    return found

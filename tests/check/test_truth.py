@@ -2,7 +2,7 @@
 
 import pytest
 
-from csisim.check.truth import mounts_of, objects_of, volume_of
+from csisim.check.truth import done_for, mounts_of, objects_of, volume_of
 from tests.support.told import STAGED, TARGET, Told
 
 
@@ -56,3 +56,14 @@ def test_objects_live_more_than_once() -> None:
     first, second = objects_of(told.index)
     assert (first.kind, first.id, first.begin, first.end, first.moved) == ("nfs share", "/mnt/t/v", 1, 2, False)
     assert (second.begin, second.end, second.moved) == (3, 4, True)
+
+
+def test_what_was_done_for_a_call_is_found_by_it_and_the_nas_has_no_part_in_it():
+    told = Told()
+    call = told.begin("rpc", "NodeStageVolume", "node-1", volume_id="v")
+    told.truth("login", "node-1", call, source="/dev/v", dataset="t/v")
+    told.made("dataset t/v", call)
+    told.mount("v", "node-1", "/p", call)
+    told.truth("vanish", "node-1", source="/dev/w")
+    found = {call_id: [event.f for event in events] for call_id, events in done_for(told.index).items()}
+    assert found == {call: ["login", "mount"], "": ["vanish"]}

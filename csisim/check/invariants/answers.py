@@ -11,7 +11,7 @@ from csisim.check.findings import Findings, at, told
 from csisim.check.index import Call, Index, value_of
 from csisim.check.order import surely_undone
 from csisim.check.subjects import OPPOSITES, Subjects
-from csisim.check.truth import mounts_of, objects_of
+from csisim.check.truth import done_for, mounts_of, objects_of
 from csisim.check.verdicts import Result
 
 _WHY_I7: Final = "The same request repeated converges to the same answer (id, capacity, context) and the same state."
@@ -374,6 +374,7 @@ def _sees(index: Index, volume: str, call: Call, before: Call) -> bool:
     if any(each.volume == volume and value_of(each.event).get("fs_type") in _SHARED for each in mounts):
         return True
     where = _where(call)
-    staged = {each.id for each in index.steps if each.f == "NodeStageVolume" and each.ok and _where(each) == where
-              and before.end < each.begin and each.end < call.begin}  # fmt: skip
-    return any(event.f in {"login", "mount"} and event.parent in staged for event in index.truth)
+    staged = [each for each in index.steps if each.f == "NodeStageVolume" and each.ok and _where(each) == where
+              and before.end < each.begin and each.end < call.begin]  # fmt: skip
+    done = index.derived(done_for)
+    return any(event.f in {"login", "mount"} for each in staged for event in done.get(each.id, ()))

@@ -9,7 +9,7 @@ from csisim.check.index import Call, Index, value_of
 from csisim.check.order import latest_undo, surely_done
 from csisim.check.paths import look_at_paths
 from csisim.check.subjects import SINGLE_NODE, Subjects, access_mode, is_block
-from csisim.check.truth import Mount, Mounts, mounts_of
+from csisim.check.truth import Mount, Mounts, done_for, mounts_of
 from csisim.check.verdicts import Result
 
 _WHY_I4: Final = "A single-node volume is never writable from two nodes at one time."
@@ -149,14 +149,14 @@ def _undone_before(index: Index, found: Findings, step: Call, before: str) -> No
 
 def _left_half(index: Index, call: Call) -> bool:
     """Whether a call was refused in the middle, and has left on the machine what it had done by then."""
-    return not call.ok and any(event.parent == call.id and event.f in {"login", "mount"} for event in index.truth)
+    return not call.ok and any(event.f in {"login", "mount"} for event in index.derived(done_for).get(call.id, ()))
 
 
 def _taken_off(index: Index, call: Call, before: int) -> bool:
     """Whether a call that was refused has unmounted its target all the same, and nothing is mounted there since."""
     path = str(call.request.get("target_path", ""))
-    mine = [event for event in index.truth if event.parent == call.id and event.f == "umount"]
-    if call.ok or not any(value_of(event).get("path") == path for event in mine):
+    mine = index.derived(done_for).get(call.id, ())
+    if call.ok or not any(event.f == "umount" and value_of(event).get("path") == path for event in mine):
         return False
     mounts = index.derived(mounts_of).at(index.derived(Subjects).node(call), path)
     return not any(each.begin < before < each.end for each in mounts)
@@ -251,13 +251,8 @@ def _contested(index: Index, step: Call, others: Iterable[Call]) -> bool:
     """Whether anything else was under way that changed the machine, and so may have changed the path since."""
     if index.interrupted(step.begin, step.end, "driver", "node", "reboot"):
         return True
-    changed = index.derived(_changing)
+    changed = index.derived(done_for)  # others were refused, or found it done
     return any(other is not step and other.id in changed and step.overlaps(other) for other in others)
-
-
-def _changing(index: Index) -> frozenset[str]:
-    """The calls for which something really happened on a machine; others were refused, or found it done."""
-    return frozenset(event.parent for event in index.truth if event.process != "nas")
 
 
 def _judge_path(index: Index, found: Findings, mounts: Mounts, step: Call, node: str, path: str) -> None:
