@@ -1,5 +1,7 @@
 """I2, I3 and I17 over histories written by hand."""
 
+import pytest
+
 from csisim.check.invariants.objects import i2, i3, i17
 from tests.support.told import Told, summaries
 
@@ -67,6 +69,44 @@ def test_what_is_left_in_the_end_is_told_with_its_origin() -> None:
     ]
     assert result.violations[0].events == (2, 4)
     assert "created at 0.200 s for CreateVolume(v)" in result.violations[0].detail
+
+
+def landing_late(*, died: bool, deleted: str) -> Told:
+    """A volume is left: its create took effect for a call whose process had died, or not."""
+    told = Told()
+    lost = told.begin("rpc", "CreateVolume", "node-1", name="v")
+    if died:
+        told.world("crash", what="driver")
+    told.end(lost, "info", code="CANCELLED")
+    if deleted == "before":
+        told.delete("v")
+    told.made("dataset t/v", told.begin("nas", "pool.dataset.create", "nas", lost))
+    if deleted == "afterwards":
+        told.delete("v")
+    told.add("info", "state", "left", value={"objects": ["NAS: dataset t/v"], "expected": []})
+    return told
+
+
+def test_what_the_nas_makes_for_a_dead_process_after_the_delete_is_not_the_drivers() -> None:
+    assert summaries(i3, landing_late(died=True, deleted="before")) == []
+
+
+@pytest.mark.parametrize(("died", "deleted"), [(False, "before"), (True, "never"), (True, "afterwards")])
+def test_else_what_is_left_is_a_leak(died: bool, deleted: str) -> None:
+    [found] = summaries(i3, landing_late(died=died, deleted=deleted))
+    assert "dataset t/v" in found
+
+
+def test_a_snapshot_lands_late_like_a_volume() -> None:
+    told = Told()
+    cut = {"snapshot": {"snapshot_id": "v@s"}}
+    told.rpc("CreateSnapshot", {"name": "s", "source_volume_id": "v"}, response=cut)
+    lost = told.begin("rpc", "CreateSnapshot", "node-1", name="s", source_volume_id="v")
+    told.world("crash", what="driver")
+    told.rpc("DeleteSnapshot", {"snapshot_id": "v@s"})
+    told.made("snapshot t/v@s", lost)
+    told.add("info", "state", "left", value={"objects": ["NAS: snapshot t/v@s"], "expected": []})
+    assert summaries(i3, told) == []
 
 
 def test_locks_held_with_nothing_going_on_are_leaked() -> None:
