@@ -125,7 +125,7 @@ class ControllerService(csi_pb2_grpc.ControllerServicer):
         parameters = string_map(request.parameters, "parameters")
         context_given = string_map(request.volume_context, "volume_context")
         mutable = string_map(request.mutable_parameters, "mutable_parameters")
-        volume = await self._volumes.get(parse_volume_id(given), given)
+        volume = await self._volumes.seen(parse_volume_id(given), given)
         problem = (
             unsupported(volume.protocol, capabilities)
             or unlike(parameters, volume.protocol, volume.parameters)
@@ -162,7 +162,7 @@ class ControllerService(csi_pb2_grpc.ControllerServicer):
     ) -> pb.ControllerGetVolumeResponse:
         """One volume and where it is published."""
         given = require(request.volume_id, "volume_id")
-        volume = await self._volumes.get(parse_volume_id(given), given)
+        volume = await self._volumes.seen(parse_volume_id(given), given)
         response = pb.ControllerGetVolumeResponse(volume=await self._message(volume))
         response.status.published_node_ids.extend(each.node_id for each in volume.publications)
         return response
@@ -270,7 +270,7 @@ class ControllerService(csi_pb2_grpc.ControllerServicer):
         """What is wrong with one volume; an empty list of statuses is healthy (CSI 1.13, alpha)."""
         requests.secrets(request.secrets)
         given = require(request.volume_id, "volume_id")
-        volume = await self._volumes.get(parse_volume_id(given), given)
+        volume = await self._volumes.seen(parse_volume_id(given), given)
         health = await self._health.of([volume])
         return pb.ControllerGetVolumeHealthResponse(volume_health=health[0])
 

@@ -90,6 +90,10 @@ class Provisioner:
             NotFound: the content source is gone.
             OutOfRange, ResourceExhausted, InvalidArgument: as the spec has them for CreateVolume.
         """
+        with self._volumes.making(component_for(request.name)):
+            return await self._create(request)
+
+    async def _create(self, request: CreateVolume) -> Volume:
         parameters = volume_parameters(request.parameters, request.capabilities)
         settings = mutable_parameters(request.mutable_parameters)
         plan = CreatePlan(request, self._volumes.dataset_id(component_for(request.name)), parameters, settings)

@@ -3,7 +3,8 @@
 Called with the volume's operation lock held where something changes. The dataset as the NAS has it is the only record.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from csisim.driver.config import DriverConfig
@@ -14,7 +15,7 @@ from csisim.driver.records import CAPACITY, CLONE_FOR, Volume, volume_of
 from csisim.driver.requests import CapacityRange
 from csisim.driver.sizes import choose_size
 from csisim.driver.volume_id import CLONE_PREFIX
-from csisim.errors import CsiError, FailedPrecondition, NasRefused, NotFound, OutOfRange, ResourceExhausted
+from csisim.errors import Aborted, CsiError, FailedPrecondition, NasRefused, NotFound, OutOfRange, ResourceExhausted
 from csisim.truenas.storage import Dataset, Snapshot, Storage, is_busy, is_missing, is_out_of_space
 
 
@@ -28,6 +29,8 @@ class Volumes:
         self.config = config
         self.storage = storage
         self.exports = exports
+        self._making: set[str] = set()
+        self._given_up = 0
 
     def dataset_id(self, component: str) -> str:
         """The dataset of a volume."""
@@ -44,6 +47,33 @@ class Volumes:
         if volume is None:
             raise NotFound(f"volume {given!r} does not exist")
         return volume
+
+    async def seen(self, volume_id: str | None, given: str) -> Volume:
+        """As `get`, for those who hold no lock.
+
+        Raises:
+            NotFound: there is no such volume.
+            Aborted: there is, and CreateVolume is at work on it; should that fail, there never was.
+        """
+        while True:
+            given_up = self._given_up
+            volume = await self.get(volume_id, given)
+            if volume.id in self._making:
+                raise Aborted(f"{volume_key(volume.id)}: CreateVolume is in progress; repeat later")
+            if given_up == self._given_up:
+                return volume  # else it may be one of those that were given up meanwhile
+
+    @contextmanager
+    def making(self, volume_id: str) -> Iterator[None]:
+        """What is there under this id may be taken away again as long as this lasts."""
+        self._making.add(volume_id)
+        try:
+            yield
+        except BaseException:
+            self._given_up += 1
+            raise
+        finally:
+            self._making.discard(volume_id)
 
     async def contexts(self, volumes: list[Volume]) -> dict[str, dict[str, str]]:
         """The volume_context of each volume, by id."""

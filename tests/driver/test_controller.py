@@ -1,11 +1,14 @@
 """Controller RPCs that only tell: capabilities, validation, capacity, one volume."""
 
+import asyncio
+import errno
 from dataclasses import replace
 
 import pytest
 from grpc import StatusCode
 
 from csisim.pb import csi_pb2 as pb
+from fake_truenas.errors import CallError
 from tests.support.rig import CONFIG, GIB, MODE, capability, create
 
 RPC = pb.ControllerServiceCapability.RPC
@@ -141,3 +144,59 @@ async def test_block_volumes_can_be_smaller(rig):
     request = pb.GetCapacityRequest(volume_capabilities=[capability(block=True)])
 
     assert (await rig.rpc(request)).minimum_volume_size.value == 1 << 20
+
+
+LOOKS = [validate("v", capability()), pb.ControllerGetVolumeRequest(volume_id="v")]
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=lambda each: type(each).__name__)
+async def test_a_volume_that_is_being_made_is_not_told_of(rig, look):
+    answers = []
+
+    async def refuse(_call, _proceed):
+        answers.append(await rig.rpc.code(look))
+        raise CallError("try later", errno.ETIMEDOUT)
+
+    rig.on_call("sharing.nfs.create", refuse)
+    assert await rig.rpc.code(create("v")) is StatusCode.UNAVAILABLE
+    answers.append(await rig.rpc.code(look))
+
+    # Were the first one OK, the volume would have come and gone though nobody deleted it.
+    assert answers == [StatusCode.ABORTED, StatusCode.NOT_FOUND]
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=lambda each: type(each).__name__)
+async def test_a_look_that_outlasts_the_making_looks_again(rig, look):
+    looks = []
+
+    async def watched(call, proceed):
+        if call.method == "sharing.nfs.create":
+            looks.append(rig.rpc.begin(look))
+            await seen.wait()
+            raise CallError("try later", errno.ETIMEDOUT)
+        row = await proceed()
+        if call.method == "pool.dataset.query" and looks and not seen.is_set():
+            seen.set()
+            await given_up.wait()
+        return row
+
+    seen, given_up = asyncio.Event(), asyncio.Event()
+    rig.nas.intercept = watched
+    assert await rig.rpc.code(create("v")) is StatusCode.UNAVAILABLE
+    given_up.set()
+
+    assert await looks[0].code() is StatusCode.NOT_FOUND
+
+
+async def test_a_volume_is_told_of_while_createvolume_is_repeated_for_another(rig):
+    await rig.rpc(create("v"))
+    answers = []
+
+    async def look(_call, proceed):
+        answers.append(await rig.rpc.code(LOOKS[1]))
+        return await proceed()
+
+    rig.on_call("sharing.nfs.create", look)
+    await rig.rpc(create("w"))
+
+    assert answers == [StatusCode.OK]
