@@ -6,6 +6,7 @@ Called with the volume's operation lock held where something changes. The datase
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakValueDictionary
 
 from csisim.driver.config import DriverConfig
 from csisim.driver.exports import Export
@@ -19,6 +20,15 @@ from csisim.errors import Aborted, CsiError, FailedPrecondition, NasRefused, Not
 from csisim.truenas.storage import Dataset, Snapshot, Storage, is_busy, is_missing, is_out_of_space
 
 
+class _Look:
+    """Those that look at a volume now, and whether what they see may have been taken away again by CreateVolume."""
+
+    __slots__ = ("__weakref__", "overtaken")
+
+    def __init__(self) -> None:
+        self.overtaken = False
+
+
 class Volumes:
     """The volumes below the root dataset."""
 
@@ -30,7 +40,7 @@ class Volumes:
         self.storage = storage
         self.exports = exports
         self._making: set[str] = set()
-        self._given_up = 0
+        self._looks: WeakValueDictionary[str, _Look] = WeakValueDictionary()
 
     def dataset_id(self, component: str) -> str:
         """The dataset of a volume."""
@@ -53,15 +63,13 @@ class Volumes:
 
         Raises:
             NotFound: there is no such volume.
-            Aborted: there is, and CreateVolume is at work on it; should that fail, there never was.
+            Aborted: there is, but CreateVolume is at work on it, or has failed meanwhile; then there never was.
         """
-        while True:
-            given_up = self._given_up
-            volume = await self.get(volume_id, given)
-            if volume.id in self._making:
-                raise Aborted(f"{volume_key(volume.id)}: CreateVolume is in progress; repeat later")
-            if given_up == self._given_up:
-                return volume  # else it may be one of those that were given up meanwhile
+        look = self._looks.setdefault(volume_id or "", _Look())
+        volume = await self.get(volume_id, given)
+        if look.overtaken or volume.id in self._making:
+            raise Aborted(f"{volume_key(volume.id)}: CreateVolume is in progress; repeat later")
+        return volume
 
     @contextmanager
     def making(self, volume_id: str) -> Iterator[None]:
@@ -70,7 +78,9 @@ class Volumes:
         try:
             yield
         except BaseException:
-            self._given_up += 1
+            look = self._looks.pop(volume_id, None)
+            if look is not None:
+                look.overtaken = True
             raise
         finally:
             self._making.discard(volume_id)

@@ -166,7 +166,7 @@ async def test_a_volume_that_is_being_made_is_not_told_of(rig, look):
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=lambda each: type(each).__name__)
-async def test_a_look_that_outlasts_the_making_looks_again(rig, look):
+async def test_a_look_that_began_before_the_making_and_ends_after_it_is_not_believed(rig, look):
     looks = []
 
     async def watched(call, proceed):
@@ -185,7 +185,8 @@ async def test_a_look_that_outlasts_the_making_looks_again(rig, look):
     assert await rig.rpc.code(create("v")) is StatusCode.UNAVAILABLE
     given_up.set()
 
-    assert await looks[0].code() is StatusCode.NOT_FOUND
+    assert await looks[0].code() is StatusCode.ABORTED
+    assert await rig.rpc.code(look) is StatusCode.NOT_FOUND
 
 
 async def test_a_volume_is_told_of_while_createvolume_is_repeated_for_another(rig):
