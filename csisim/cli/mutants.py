@@ -46,6 +46,7 @@ def list_(*, json: Annotated[bool, typer.Option("--json", help="Print a list of 
 def hunt(
     *,
     only: Annotated[list[str] | None, typer.Option(metavar="NAME", help="This mutant; may be repeated.")] = None,
+    races: Annotated[bool, typer.Option("--races", help="Only those that need two things at a time.")] = False,
     campaigns: Annotated[int, typer.Option(min=1, help="Independent searches for each.")] = 20,
     cap: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many schedules each of them may take.")] = 10_000,
     jobs: Annotated[
@@ -56,7 +57,8 @@ def hunt(
     against: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="fifo|real", help="Search this way too: no strategy, or real sockets and time; may be repeated."
+            metavar="fifo|real|patient",
+            help="Search this way too: no strategy, or real sockets, in haste or patient; may be repeated.",
         ),
     ] = None,
     against_s: Annotated[float, typer.Option(min=0.1, help="So long for a mutant each of these ways.")] = 40.0,
@@ -75,7 +77,7 @@ def hunt(
     from csisim.explore.hunt import Terms  # noqa: PLC0415
 
     run_output.prepare(verbose=False)
-    mutants = [_mutant(name, "--only") for name in only or _names()]
+    mutants = _hunted_for(only, races=races)
     terms = Terms(campaigns=campaigns, cap=cap, against=tuple(dict.fromkeys(against or ())), against_s=against_s)
     terms = _checked(replace(terms, shrink=None) if no_shrink else terms, strategy, mutants)
     file = mutants_output.Results(out)
@@ -91,6 +93,13 @@ def hunt(
     status = stopped("mutants hunt", end, f" after {len(found)} of {len(mutants)} mutants")
     missed = not all(each.effort.found for each in found)
     raise typer.Exit(status or int(missed) or (LOST if file.lost else 0))
+
+
+def _hunted_for(only: "Sequence[str] | None", *, races: bool) -> "list[Mutant]":
+    mutants = [each for name in only or _names() if (each := _mutant(name, "--only")).race or not races]
+    if not mutants:
+        raise typer.BadParameter(f"none of {', '.join(only or ())} needs two things at a time", param_hint="--races")
+    return mutants
 
 
 def _checked(terms: "Terms", strategy: str | None, mutants: "Sequence[Mutant]") -> "Terms":

@@ -7,16 +7,15 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import typer
 
+from csisim.explore.hunted import BY_CLOCK
 from csisim.reports.text import counted
 
 if TYPE_CHECKING:
     from csisim.explore.hunted import Effort, Hunted
-
-_REAL: Final = "real"
 
 
 def head(against: Sequence[str]) -> str:
@@ -31,8 +30,8 @@ def head(against: Sequence[str]) -> str:
     )
     columns = [first]
     for name in against:
-        wall = f" {'wall ms':>8}" if name == _REAL else ""
-        columns.append(f"{name + ':':<5} {'found':>6} {'schedules':>9} {'CPU ms':>8}{wall} {'times':>7}")
+        wall = f" {'wall ms':>8}" if name in BY_CLOCK else ""
+        columns.append(f"{name + ':':<8} {'found':>6} {'schedules':>9} {'CPU ms':>8}{wall} {'times':>7}")
     return " | ".join(columns)
 
 
@@ -49,9 +48,9 @@ def row(hunted: "Hunted") -> str:
     )
     columns = [first]
     for name, other in hunted.against.items():
-        wall = f" {_each(other, other.wall_ms):>8}" if name == _REAL else ""
+        wall = f" {_each(other, other.wall_ms):>8}" if name in BY_CLOCK else ""
         columns.append(
-            f"{'':<5} {_found(other):>6} {_each(other, other.runs, 1):>9} {_each(other, other.cpu_ms):>8}{wall} "
+            f"{'':<8} {_found(other):>6} {_each(other, other.runs, 1):>9} {_each(other, other.cpu_ms):>8}{wall} "
             f"{_times(hunted, name):>7}"
         )
     return " | ".join(columns)
@@ -74,9 +73,9 @@ def sums(found: Sequence["Hunted"], against_s: float, left: int = 0) -> list[str
         lines.append(f"{counted(len(shrunk), 'hit')} shrunk, the smallest of each, to at most "
                      f"{counted(max(shrunk), 'deviation')}")  # fmt: skip
     if any(each.against for each in found):
-        lines.append(f"times: how much longer until a hit than the simulation's processor time; {_REAL} by the clock, "
-                     f"others by processor time. Each was given {against_s:g} s for a mutant; > where that brought no "
-                     f"hit")  # fmt: skip
+        lines.append(f"times: how much longer until a hit than the simulation's processor time; fifo by processor "
+                     f"time, the others by the clock. Each was given {against_s:g} s for a mutant; > where that "
+                     f"brought no hit")  # fmt: skip
     return lines
 
 

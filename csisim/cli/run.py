@@ -22,6 +22,7 @@ _MANIFESTS = frozenset({".yaml", ".yml", ".json"})
 _FLAGS = {
     "strategy": ("strategy",), "workload": ("workload",), "file": ("workload", "manifests"), "faults": ("faults",),
     "size": ("clients", "operations", "volumes"), "protocol": ("protocols",), "nodes": ("nodes",), "real": ("real",),
+    "patient": ("patient",),
 }  # fmt: skip
 
 
@@ -61,6 +62,9 @@ ProtocolOption = Annotated[
 ]
 NodesOption = Annotated[int, typer.Option("--nodes", help="How many nodes.")]
 RealOption = Annotated[bool, typer.Option("--real", help="On real sockets by the real clock; does not repeat.")]
+PatientOption = Annotated[
+    bool, typer.Option("--patient", help="With --real: wait as long as Kubernetes does, not a fraction of that.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, progress elsewhere.")]
 JunitOption = Annotated[Path | None, typer.Option("--junit", help="Write a JUnit report here.")]
 HtmlOption = Annotated[
@@ -93,6 +97,7 @@ def run(
     protocol: ProtocolOption = None,
     nodes: NodesOption = 2,
     real: RealOption = False,
+    patient: PatientOption = False,
     json: JsonOption = False,
     junit: JunitOption = None,
     html: HtmlOption = None,
@@ -120,10 +125,9 @@ def run(
         "manifests": tuple(text for _, text in manifests),
         "faults": faults_of(faults or ["all"]),
         "protocols": tuple(dict.fromkeys(protocol or ("nfs", "iscsi", "nvmeof"))),
-        "nodes": nodes,
-        "real": real,
+        "nodes": nodes, "real": real, "patient": patient,
         **_shows(mutant, context),
-    }
+    }  # fmt: skip
     plan = _plan(members, "--seeds" if span else "--seed", [name for name, _ in manifests])
     files = run_output.Files(junit=junit, html=html, history=history, replay=replay_file).checked()
     run_output.prepare(verbose=verbose)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from csisim.executors import Workplace
 from csisim.explore import work
 from csisim.explore.code import version
-from csisim.explore.hunted import REAL, Effort, Hunted
+from csisim.explore.hunted import PATIENT, REAL, Effort, Hunted
 from csisim.explore.mix import Mix
 from csisim.explore.records import Shrunk
 from csisim.explore.shrink import Bounds
@@ -16,11 +16,14 @@ from csisim.mutants.mutant import Mutant
 
 CAMPAIGNS: Final = 20
 CAP: Final = 10_000
-AGAINST: Final[Mapping[str, Mapping[str, Any]]] = {"fifo": {"strategy": "fifo"}, REAL: {"real": True}}
+AGAINST: Final[Mapping[str, Mapping[str, Any]]] = {
+    "fifo": {"strategy": "fifo"}, REAL: {"real": True}, PATIENT: {"real": True, "patient": True},
+}  # fmt: skip
 """Other ways to search, by name: members of all plans. The same workloads, sizes, faults and checks, and
 
 * fifo: no strategy but first in, first out, with random latencies;
-* real: on real sockets by the real clock, where nothing decides about the order: a stress test."""
+* real: on real sockets by the real clock, where nothing decides about the order: a stress test, in haste;
+* patient: the same, waiting as long as Kubernetes does, and as the simulated runs do in virtual time."""
 
 _PIECE: Final = 50
 _REAL_PIECE: Final = 4
@@ -40,7 +43,8 @@ class Terms:
         shrink: of each hit that is brought down; None: none is.
         shrunk: how many are, the smallest first.
         against: other ways to search, by name, see `AGAINST`.
-        against_s: how long all campaigns of another way may take together: processor time, or by the clock for `real`.
+        against_s: how long all campaigns of another way may take together: processor time, or by the clock for those
+            on real sockets.
         first: the first seed.
     """
 
@@ -134,6 +138,7 @@ class _Hunt:
 
     def __init__(self, mix: Mix, oracle: tuple[str, ...], terms: Terms, limit_s: float | None = None) -> None:
         self.real = bool(mix.fixed.get("real"))
+        self._piece = _PIECE if not self.real else 1 if mix.fixed.get("patient") else _REAL_PIECE
         self._mix = mix.to_json()
         self._oracle = oracle
         self._limit_ms = None if limit_s is None else 1000 * limit_s
@@ -179,8 +184,7 @@ class _Hunt:
                 future.cancel()
 
     def _submit(self, place: Workplace, search: _Campaign) -> "Future[work.Search]":
-        piece = search.piece(_REAL_PIECE if self.real else _PIECE)
-        return place.executor.submit(work.first_hit, self._mix, self._oracle, *piece, version())
+        return place.executor.submit(work.first_hit, self._mix, self._oracle, *search.piece(self._piece), version())
 
     def _add(self, search: _Campaign, found: work.Search) -> None:
         search.runs += found.runs

@@ -8,7 +8,9 @@ from csisim.explore.records import Shrunk
 from csisim.explore.statistics import wilson
 
 REAL: Final = "real"
-"""The other way that has no virtual time: its time to a bug is that of the clock."""
+PATIENT: Final = "patient"
+BY_CLOCK: Final = frozenset({REAL, PATIENT})
+"""The other ways that have no virtual time: their time to a bug is that of the clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +101,7 @@ class Hunted:
         own_ms, effort = self.effort.each(self.effort.cpu_ms), self.against.get(other)
         if not own_ms or effort is None or not effort.runs:
             return None
-        spent_ms = effort.wall_ms if other == REAL else effort.cpu_ms
+        spent_ms = effort.wall_ms if other in BY_CLOCK else effort.cpu_ms
         return round(spent_ms / max(1, effort.hits) / own_ms, 2)
 
     def to_json(self) -> dict[str, Any]:

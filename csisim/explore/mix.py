@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from csisim.runs.pace import REAL, SIMULATED
+from csisim.runs.pace import pace_of
 from csisim.runs.plan import PROTOCOLS, BadPlan, RunPlan
 from csisim.sim.streams import Streams
 
@@ -92,10 +92,10 @@ class Mix:
         return own or sizes
 
     def _plague(self, rng: random.Random) -> Mapping[str, Any]:
-        """One of those that go with the workload that is fixed, if it is; where time is real, it is shorter."""
+        """One of those that go with the workload that is fixed, if it is; shorter where everybody makes haste."""
         wanted = self.fixed.get("workload")
         own = tuple(each for each in _PLAGUES.values() if wanted in {None, each[0].get("workload", wanted)})
-        times = REAL.times if self.fixed.get("real") else SIMULATED.times
+        times = pace_of(hurried=bool(self.fixed.get("real") and not self.fixed.get("patient"))).times
         chosen = _drawn(rng, own)
         shown = lambda match: f"{max(1, round(1000 * times * float(match[1])))}ms"  # noqa: E731
         return {**chosen, "faults": tuple(_SECONDS.sub(shown, rule) for rule in chosen["faults"])}

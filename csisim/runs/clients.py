@@ -19,7 +19,6 @@ from csisim.co.plans import GIB, VolumePlan
 from csisim.runs import data, requests
 from csisim.runs.beliefs import Belief, HungUp, Ledger, SnapshotBook, Spot, VolumeBook
 from csisim.runs.handles import TestNode
-from csisim.runs.pace import REAL, SIMULATED
 from csisim.runs.plan import RunPlan
 from csisim.runs.testbed import Testbed
 from csisim.sim.streams import Streams
@@ -52,8 +51,7 @@ class Desk:
         self.testbed = testbed
         self.plan = plan
         self.history = testbed.history
-        pace = SIMULATED if testbed.simulated else REAL
-        self.pace = pace if plan.think_s is None else replace(pace, think_s=plan.think_s)
+        self.pace = testbed.pace if plan.think_s is None else replace(testbed.pace, think_s=plan.think_s)
         self.nodes = tuple(testbed.nodes.values())
         self.callers: dict[str, Caller] = {node.node_id: testbed.caller("", node.node_id) for node in self.nodes}
         self.controller = self.callers[self.nodes[0].node_id]

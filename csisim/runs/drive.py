@@ -19,7 +19,7 @@ from csisim.runs.drive_bed import DriveBed
 from csisim.runs.drive_clients import DriveClients
 from csisim.runs.drive_plan import DrivePlan
 from csisim.runs.drive_story import DriveStory, ManifestStory
-from csisim.runs.pace import REAL
+from csisim.runs.pace import HURRIED
 from csisim.runs.phases import run_phases
 from csisim.runs.proxied import woven
 from csisim.runs.report import RunResult
@@ -122,7 +122,7 @@ async def _driven(bed: DriveBed, manifests: Manifests | None, patience: Patience
     story = _story(bed, manifests)
     limit_s = _STEPS * (1 + bed.plan.rounds) * bed.plan.timeout_s
     clients = isinstance(story, DriveClients)  # these go on until it is done, and not for ever
-    pace = replace(REAL, safety_s=limit_s, liveness_s=bed.plan.timeout_s if clients else limit_s)
+    pace = replace(HURRIED, safety_s=limit_s, liveness_s=bed.plan.timeout_s if clients else limit_s)
     loop = asyncio.get_running_loop()
     phases = loop.create_task(run_phases(bed, story, pace), name="phases")
     asked = loop.create_task(patience.asked.wait(), name="asked")

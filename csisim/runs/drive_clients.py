@@ -21,7 +21,7 @@ from csisim.pb import csi_pb2 as csi
 from csisim.runs.clients import Client, Desk
 from csisim.runs.drive_bed import DriveBed
 from csisim.runs.drive_plan import DrivePlan
-from csisim.runs.pace import REAL
+from csisim.runs.pace import HURRIED
 from csisim.runs.plan import RunPlan
 from csisim.runs.stranger import Stranger
 from csisim.runs.testbed import Testbed
@@ -148,7 +148,7 @@ class _Machines:
 class _Table:
     """What a `Desk` asks of a testbed."""
 
-    simulated = False
+    pace = HURRIED
 
     def __init__(self, bed: DriveBed, node_ids: Collection[str]) -> None:
         self._bed = bed
@@ -183,7 +183,7 @@ class DriveClients:
         )  # fmt: skip
         self._desk = Desk(cast("Testbed", table), run)
         self._desk.pace = replace(
-            REAL, controller_s=15.0 * plan.patience, node_s=60.0 * plan.patience,
+            HURRIED, controller_s=15.0 * plan.patience, node_s=60.0 * plan.patience,
             settle_s=30.0 / plan.speed, backoff_s=1.0 / plan.speed, backoff_max_s=30.0 / plan.speed,
         )  # fmt: skip
         self._desk.controller = FittedCaller(bed, None)

@@ -23,7 +23,6 @@ from csisim.co.objects import (
 from csisim.co.orchestrator import NotConverged, Orchestrator
 from csisim.co.plans import GIB
 from csisim.runs.classes import classes
-from csisim.runs.pace import REAL, SIMULATED
 from csisim.runs.plan import RunPlan
 from csisim.runs.testbed import Testbed
 from csisim.runs.wanted import wanted
@@ -45,7 +44,7 @@ class CoWorkload:
     def __init__(self, testbed: Testbed, plan: RunPlan) -> None:
         self._testbed = testbed
         self._plan = plan
-        self._pace = SIMULATED if testbed.simulated else REAL
+        self._pace = testbed.pace
         self._driver = testbed.settings.driver.driver_name
 
     async def safety(self) -> None:

@@ -1,4 +1,4 @@
-"""How long a workload waits: as Kubernetes does under virtual time, and shorter by the real clock. Seconds."""
+"""How long a workload waits: as Kubernetes does, or shorter, which real runs do if they are not patient. Seconds."""
 
 from dataclasses import dataclass
 
@@ -37,8 +37,8 @@ class Pace:
         return self.safety_s + 3 * self.heal_s + self.liveness_s
 
 
-SIMULATED = Pace()
-REAL = Pace(
+UNHURRIED = Pace()
+HURRIED = Pace(
     controller_s=3.0,
     node_s=3.0,
     hasty_s=(0.005, 0.1),
@@ -52,3 +52,8 @@ REAL = Pace(
     liveness_s=60.0,
     times=0.05,
 )
+
+
+def pace_of(*, hurried: bool) -> Pace:
+    """One of the two."""
+    return HURRIED if hurried else UNHURRIED

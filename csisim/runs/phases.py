@@ -6,7 +6,7 @@ from typing import Protocol
 from csisim.check.verdicts import Result, Violation
 from csisim.co.orchestrator import NotConverged
 from csisim.events import History
-from csisim.runs.pace import REAL, SIMULATED, Pace
+from csisim.runs.pace import Pace
 from csisim.runs.report import TERMINATION
 from csisim.runs.stuck import Stuck, watched
 
@@ -28,8 +28,8 @@ class Bed(Protocol):
     """Where it goes on; a `csisim.runs.testbed.Testbed` is one."""
 
     @property
-    def simulated(self) -> bool:
-        """In virtual time."""
+    def pace(self) -> Pace:
+        """How patient everybody is."""
 
     @property
     def history(self) -> History:
@@ -51,12 +51,12 @@ async def run_phases(testbed: Bed, workload: Workload, pace: Pace | None = None)
     Args:
         testbed: where.
         workload: what.
-        pace: how long the phases may take; by default as the clock is.
+        pace: how long the phases may take, instead of the testbed's.
 
     Raises:
         Exception: what the program itself raised; the run is over.
     """
-    pace = pace or (SIMULATED if testbed.simulated else REAL)
+    pace = pace or testbed.pace
     found: list[Violation] = []
     phases: list[tuple[str, Callable[[], Awaitable[object]], float]] = [
         ("safety", workload.safety, pace.safety_s),

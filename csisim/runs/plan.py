@@ -46,6 +46,7 @@ class RunPlan:
         faults: rules (docs/faults.md), or one word: "all" for those that the seed draws, "none".
         manifests: texts of Kubernetes manifests, for the orchestrator.
         real: on real sockets by the real clock; such a run does not repeat exactly.
+        patient: a real run waits as long as a simulated one does, which is a minute now and then; else it makes haste.
         network_s: the shortest and longest time of a message one way, in seconds; simulated runs only.
         nas_s: the same for a call inside of the NAS.
         think_s: the same for the pauses of clients, or users, between what they do; None for what is usual.
@@ -69,6 +70,7 @@ class RunPlan:
     faults: tuple[str, ...] = ("all",)
     manifests: tuple[str, ...] = ()
     real: bool = False
+    patient: bool = False
     network_s: Range = (0.0001, 0.002)
     nas_s: Range = (0.0005, 0.02)
     think_s: Range | None = None
@@ -80,8 +82,15 @@ class RunPlan:
             check(name, getattr(self, name))
         if self.tape and self.real:
             raise BadPlan("tape: a run on real sockets cannot follow one")
+        if self.patient and not self.real:
+            raise BadPlan("patient: only a run on real sockets can make haste, or not")
         if self.manifests and self.workload != "co":
             raise BadPlan(f"manifests: the workload is {self.workload!r}; only co reads them")
+
+    @property
+    def hurried(self) -> bool:
+        """Whether everybody waits for a shorter time than Kubernetes does."""
+        return self.real and not self.patient
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -227,6 +236,7 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], None]]] = {
     "faults": _faults,
     "manifests": _texts,
     "real": _flag,
+    "patient": _flag,
     "network_s": _range,
     "nas_s": _range,
     "think_s": _optional_range,

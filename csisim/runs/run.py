@@ -11,7 +11,7 @@ from csisim.driver.config import DriverConfig
 from csisim.faults.grammar import parse_rule
 from csisim.faults.sites import Catalogue
 from csisim.runs import faultmix, judge
-from csisim.runs.pace import REAL, SIMULATED
+from csisim.runs.pace import pace_of
 from csisim.runs.phases import run_phases
 from csisim.runs.plan import RunPlan
 from csisim.runs.report import RunResult
@@ -73,8 +73,7 @@ def rules_of(plan: RunPlan) -> tuple[str, ...]:
         for rule in plan.rules:
             catalogue.check(parse_rule(rule))
         return plan.rules
-    pace = REAL if plan.real else SIMULATED
-    return faultmix.draw(Streams(plan.seed).stream("faults"), times=pace.times)
+    return faultmix.draw(Streams(plan.seed).stream("faults"), times=pace_of(hurried=plan.hurried).times)
 
 
 def check_manifests(plan: RunPlan, names: Sequence[str] = ()) -> tuple[str, ...]:
@@ -104,6 +103,7 @@ def settings_of(plan: RunPlan, rules: tuple[str, ...]) -> TestbedSettings:
     return TestbedSettings(
         seed=plan.seed,
         simulated=not plan.real,
+        patient=plan.patient,
         node_ids=node_ids(plan),
         rules=rules,
         co=plan.workload == "co",
@@ -114,8 +114,7 @@ def settings_of(plan: RunPlan, rules: tuple[str, ...]) -> TestbedSettings:
 
 
 async def _program(plan: RunPlan, testbed: Testbed) -> Result:
-    pace = REAL if plan.real else SIMULATED
-    return await watched("the run", _phases(plan, testbed), pace.whole_s)
+    return await watched("the run", _phases(plan, testbed), testbed.pace.whole_s)
 
 
 async def _phases(plan: RunPlan, testbed: Testbed) -> Result:

@@ -16,14 +16,13 @@ from csisim.reports.story import story
 from csisim.runs import data, judge
 from csisim.runs.classes import classes
 from csisim.runs.handles import DriverHandle, FaultHandle
-from csisim.runs.pace import REAL, SIMULATED
 from csisim.runs.report import RunReport
 from csisim.runs.testbed import Testbed, TestbedSettings
 from csisim.runs.waiting import until
 
 PROTOCOLS: Final = ("nfs", "iscsi", "nvmeof")
-_SIMULATED_PATIENCE_S: Final = 1800.0
-_REAL_PATIENCE_S: Final = 30.0
+_PATIENCE_S: Final = 1800.0
+_HURRIED_PATIENCE_S: Final = 30.0
 _WHO: Final = "script"
 _SHORTEST_SECRET: Final = 4
 
@@ -64,8 +63,8 @@ class Script(Testbed):
         if strange := [each for each in protocols if each not in PROTOCOLS]:
             raise ValueError(f"{strange[0]!r} is no protocol: there are {', '.join(PROTOCOLS)}")
         self.driver = DriverHandle(self.cluster)
-        self.patience_s = _SIMULATED_PATIENCE_S if self.simulated else _REAL_PATIENCE_S
-        self.times = (SIMULATED if self.simulated else REAL).times
+        self.patience_s = _HURRIED_PATIENCE_S if self.hurried else _PATIENCE_S
+        self.times = self.pace.times
         self._protocols = tuple(protocols)
         self._by_hand: dict[str | None, Caller] = {}
         self._taken_down = False

@@ -29,6 +29,7 @@ from csisim.faults.settings import FaultSettings
 from csisim.mutants.registry import parts_of
 from csisim.runs import judge
 from csisim.runs.handles import Faults, NasHandle, TestNode
+from csisim.runs.pace import Pace, pace_of
 from csisim.runs.plan import RunPlan
 from csisim.runs.report import RunReport
 from csisim.sim.grpc_seam import Exchange
@@ -36,15 +37,15 @@ from csisim.sim.lanes import lane, subject
 from csisim.sim.streams import Streams
 from csisim.started import Started
 
-REAL_TIMES: Final = 0.02
-"""What the orchestrator's times are multiplied by on real sockets."""
+HURRIED_TIMES: Final = 0.02
+"""What the orchestrator's times are multiplied by where everybody makes haste."""
 _ENDPOINT: Final = "unix:///simulated/csi.sock"
 _KUBELET: Final = "/var/lib/kubelet"
-_SIMULATED_CALM_S: Final = 60.0
+_CALM_S: Final = 60.0
 _SEEN_S: Final = 0.05
-_REAL_CALM_S: Final = 10.0
-_REAL_PATIENCE: Final = Patience(backoff_s=0.02, backoff_max_s=0.5, reconnect_s=0.05)
-_SIMULATED_PATIENCE: Final = Patience(backoff_s=0.5, backoff_max_s=8.0)
+_HURRIED_CALM_S: Final = 10.0
+_HURRIED_PATIENCE: Final = Patience(backoff_s=0.02, backoff_max_s=0.5, reconnect_s=0.05)
+_PATIENCE: Final = Patience(backoff_s=0.5, backoff_max_s=8.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class TestbedSettings:
     Attributes:
         seed: of every random choice.
         simulated: in virtual time, inside of a `SimLoop`; else on real sockets under a temporary directory.
+        patient: on real sockets everybody waits as long as in virtual time.
         node_ids: the nodes.
         rules: faults from the start on, as text.
         network_s: shortest and longest time of a CSI message one way, in seconds; simulated only.
@@ -70,6 +72,7 @@ class TestbedSettings:
 
     seed: int = 0
     simulated: bool = True
+    patient: bool = False
     node_ids: tuple[str, ...] = ("node-1", "node-2")
     rules: tuple[str, ...] = ()
     network_s: tuple[float, float] = (0.0001, 0.002)
@@ -88,6 +91,7 @@ class Testbed(Started):
     Attributes:
         settings: as given.
         seed, simulated: of the settings.
+        hurried: everybody waits for a shorter time than Kubernetes does.
         streams: random streams by name.
         calls: what all callers did.
         faults, nas, nodes: handles; there once it is started.
@@ -100,6 +104,7 @@ class Testbed(Started):
         self.settings = settings or TestbedSettings()
         self.seed = self.settings.seed
         self.simulated = self.settings.simulated
+        self.hurried = not self.simulated and not self.settings.patient
         self.streams = Streams(self.seed)
         self.calls = Calls()
         self.cluster = self._cluster()
@@ -160,13 +165,18 @@ class Testbed(Started):
     @property
     def patience(self) -> Patience:
         """How callers wait by default."""
-        return _SIMULATED_PATIENCE if self.simulated else _REAL_PATIENCE
+        return _HURRIED_PATIENCE if self.hurried else _PATIENCE
+
+    @property
+    def pace(self) -> Pace:
+        """How workloads wait, and how long phases may take."""
+        return pace_of(hurried=self.hurried)
 
     def _cluster(self) -> Cluster:
         settings = self.settings
         tune = partial(impatient, overdue_s=0.2, landing_s=0.05)
         latency = all_calls_take(*settings.nas_s)
-        nas = EmbeddedNas(latency=latency) if self.simulated else EmbeddedNas(latency=latency, tune=tune)
+        nas = EmbeddedNas(latency=latency, tune=tune) if self.hurried else EmbeddedNas(latency=latency)
         if self.simulated:
             rng, (shortest_s, longest_s) = self.streams.stream("messages"), settings.network_s
             self._exchange = Exchange(lambda: rng.uniform(shortest_s, longest_s))
@@ -179,7 +189,7 @@ class Testbed(Started):
                 node_ids=settings.node_ids,
                 endpoint=parse_endpoint(_ENDPOINT) if self.simulated else None,
                 nas=nas,
-                grace_period_s=5.0 if self.simulated else 0.5,
+                grace_period_s=0.5 if self.hurried else 5.0,
             ),
             rng=self.streams.stream("cluster"),
             surroundings=self._surroundings,
@@ -218,7 +228,7 @@ class Testbed(Started):
             {name: NodeSide(node.paths, node, node.directory) for name, node in self.nodes.items()},
             rng=self.streams.stream("co"),
             history=self.history,
-            timings=Timings() if self.simulated else Timings().scaled(REAL_TIMES),
+            timings=Timings().scaled(HURRIED_TIMES) if self.hurried else Timings(),
             around=self.around,
         )
 
@@ -333,7 +343,8 @@ class Testbed(Started):
         settings = self.settings
         plan = RunPlan(
             seed=self.seed, nodes=len(settings.node_ids), faults=settings.rules or ("none",),
-            real=not self.simulated, network_s=settings.network_s, nas_s=settings.nas_s, mutant=settings.mutant,
+            real=not self.simulated, patient=settings.patient, network_s=settings.network_s, nas_s=settings.nas_s,
+            mutant=settings.mutant,
         )  # fmt: skip
         return judge.report(plan, [*judge.check_events(events, self.secrets), *self.races(), *more], measured)
 
@@ -358,7 +369,7 @@ class Testbed(Started):
 
     async def calm(self) -> bool:
         """Wait until no call is out, nothing runs, no answer is missing and the NAS is reached; False: never so."""
-        return await poll(self._is_calm, _SIMULATED_CALM_S if self.simulated else _REAL_CALM_S)
+        return await poll(self._is_calm, _HURRIED_CALM_S if self.hurried else _CALM_S)
 
     async def _is_calm(self) -> bool:
         nas = self.cluster.nas_client

@@ -123,6 +123,7 @@ def test_what_cannot_be_written_is_told_and_printed_all_the_same(cap: str, statu
         (["reproduce", ""], "NAME: no mutant is named"),
         (["hunt", "--only", "M-NOLOCK", "--strategy", "nonsense"], "--strategy: 'nonsense' is no strategy"),
         (["hunt", "--only", "M-NOLOCK", "--against", "luck"], "--against: 'luck' is no other way to search"),
+        (["hunt", "--only", "M-WALK", "--races"], "--races: none of M-WALK needs two things at a time"),
         (["hunt", "--only", "M-NOLOCK", "--out", "/dev/null/hunt.json"], "--out: /dev/null/hunt.json: it cannot be"),
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 
 from csisim.executors import Inline, Workplace
 from csisim.explore.hunt import AGAINST, Terms, hunt
-from csisim.explore.hunted import REAL
+from csisim.explore.hunted import PATIENT, REAL
 from csisim.explore.shrink import Bounds
 from csisim.mutants.registry import find
 from tests.explore.samples import BROKEN, TINY, UNLOCKED
@@ -51,11 +51,12 @@ def test_another_way_to_search_has_the_same_runs_but_for_what_it_is_and_ends_wit
 
 def test_real_sockets_are_one_of_the_ways() -> None:
     assert AGAINST[REAL] == {"real": True}
-    assert Terms(against=(REAL,)).mixes(MUTANT)[REAL].plan_of(0).real
+    assert Terms(against=(REAL,)).mixes(MUTANT)[REAL].plan_of(0).hurried
+    assert not Terms(against=(PATIENT,)).mixes(MUTANT)[PATIENT].plan_of(0).hurried
 
 
 def test_a_way_that_there_is_not_and_a_member_that_there_is_not_are_refused() -> None:
-    with pytest.raises(ValueError, match="'luck' is no other way to search: there are fifo, real"):
+    with pytest.raises(ValueError, match="'luck' is no other way to search: there are fifo, real, patient"):
         Terms(against=("luck",)).mixes(MUTANT)
     with pytest.raises(ValueError, match="colour"):
         Terms(members={"colour": "red"}).mixes(MUTANT)

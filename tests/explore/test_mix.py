@@ -39,6 +39,7 @@ def test_what_lasts_is_shorter_by_the_real_clock() -> None:
 
     assert late(Mix()) == {"device.present: ready(40000ms)", "device.present: ready(200000ms)"}
     assert late(Mix({"real": True})) == {"device.present: ready(2000ms)", "device.present: ready(10000ms)"}
+    assert late(Mix({"real": True, "patient": True})) == late(Mix())
 
 
 def test_what_is_fixed_is_in_every_plan_and_shifts_nothing_else() -> None:

@@ -44,6 +44,7 @@ def test_whether_the_seed_draws_the_faults():
         ({"faults": []}, "faults: give rules"),
         ({"faults": "all"}, "faults: 'all' is not a list of texts"),
         ({"manifests": ["kind: Pod"]}, "manifests: the workload is 'clients'"),
+        ({"patient": True}, "patient: only a run on real sockets can make haste, or not"),
         ({"real": 1}, "real: '1' is neither true nor false"),
         ({"nas_s": [2, 1]}, "nas_s: .* is not a shortest and a longest time"),
         ({"network_s": [0, float("nan")]}, "network_s: .* is not a shortest"),

@@ -10,9 +10,11 @@ import pytest
 
 from csisim.cluster.embedded_nas import NasProcess
 from csisim.runs.clients import Client
+from csisim.runs.pace import HURRIED, UNHURRIED
 from csisim.runs.plan import RunPlan
 from csisim.runs.replay import parse_token
-from csisim.runs.run import node_ids, rules_of, run_plan
+from csisim.runs.run import node_ids, rules_of, run_plan, settings_of
+from csisim.runs.testbed import Testbed
 
 PLAN = RunPlan(seed=3, strategy="walk", faults=("none",))
 KEYS = {
@@ -75,6 +77,15 @@ def test_on_real_sockets_it_is_the_same_but_for_the_trace():
     assert report["verdict"] == "ok", report["violations"]
     assert set(report) == KEYS
     assert (report["trace_hash"], report["steps"], report["real"]) == ("", 0, True)
+
+
+def test_a_patient_run_on_real_sockets_waits_as_a_simulated_one_does():
+    patient = RunPlan(seed=3, clients=1, operations=2, real=True, patient=True)
+    assert rules_of(patient) == rules_of(replace(patient, real=False, patient=False))
+    assert rules_of(patient) != rules_of(replace(patient, patient=False))
+    assert [Testbed(settings_of(plan, ())).pace for plan in (patient, replace(patient, patient=False))] == [
+        UNHURRIED, HURRIED,
+    ]  # fmt: skip
 
 
 def test_the_seed_draws_the_faults_or_the_plan_gives_them():

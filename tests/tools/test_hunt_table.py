@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tools.hunt_table import BEGIN, END, main, table, written
+from tools.hunt_table import BEGIN, END, main, merged, table, written
 
 
 def way(hits: int, runs: int, wall_ms: float) -> dict[str, Any]:
@@ -33,15 +33,28 @@ def test_a_row_has_what_each_way_took_and_a_race_is_marked() -> None:
     ).splitlines()
     assert len({len(cells(line)) for line in (head, rule, one, other, never)}) == 1
     assert cells(one) == ["M-A\\*", "2/2", "10.0", "100", "10% (1.00% to 50%)", "1", "100% of 4", "20.0", "200", "15.0",
-                          "150", "30,000", "60"]  # fmt: skip
+                          "150", "30,000", "60", "-", "-", "-"]  # fmt: skip
     assert cells(other)[0] == "M-B"
-    assert cells(other)[7:] == ["-"] * 6
-    assert cells(never)[9:] == ["over 30", "over 300", "over 60,000", "over 3"]
+    assert cells(other)[7:] == ["-"] * 9
+    assert cells(never)[9:] == ["over 30", "over 300", "over 60,000", "over 3", "-", "-", "-"]
     assert sums.startswith(
         "3 of 3 were found in each of their campaigns, by 60 schedules in 1 s of processor time. 6 hits"
     )
-    assert "Of these 2 the simulation finds 1 at least 50 times sooner" in races
-    assert races.endswith("the least 3.")
+    assert "Of these 2 the simulation finds 1 at least 50 times sooner than the one in haste" in races
+    assert races.endswith("the least 3).")
+
+
+def test_what_a_later_hunt_has_tried_stands_beside_the_first_one() -> None:
+    later = mutant("M-A", None) | {"against": {"patient": way(1, 3, 90_000.0) | {"times_longer": 900.0}}}
+    *rows, _, _, races = table(merged([[mutant("M-A", 60.4), mutant("M-B", 2.0)], [later]])).splitlines()
+    assert [cells(row)[9:] for row in rows[2:]] == [
+        ["15.0", "150", "30,000", "60", "3.0", "90,000", "900"],
+        ["15.0", "150", "30,000", "2", "-", "-", "-"],
+    ]
+    patient, real = races.split(";")
+    assert patient.endswith("1 at least 50 times sooner than the stress test that waits as the simulated runs do"
+                            " (the median is 900 times, the least 900)")  # fmt: skip
+    assert real.startswith(" 1 at least 50 times sooner than the one in haste (the median is 31 times")
 
 
 def test_only_what_is_between_the_two_lines_is_written_and_written_again(tmp_path: Path) -> None:
