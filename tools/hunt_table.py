@@ -110,12 +110,18 @@ def _sooner(races: list[dict[str, Any]], name: str, words: str) -> str:
 
 
 def merged(hunts: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """The rows of the first hunt, with the other ways that the later ones have searched."""
+    """The rows of the first hunt, with the other ways that the later ones have searched.
+
+    How many times longer those take is counted by the first one's processor time too, beside which it stands.
+    """
     first, *later = hunts
     rows = {each["name"]: {**each, "against": dict(each["against"])} for each in first}
-    for hunt in later:
-        for each in hunt:
-            rows[each["name"]]["against"] |= each["against"]
+    for each in (each for hunt in later for each in hunt):
+        row = rows[each["name"]]
+        share = each["cpu_ms_mean"] / row["cpu_ms_mean"] if each["cpu_ms_mean"] and row["cpu_ms_mean"] else 1.0
+        for name, way in each["against"].items():
+            times = way["times_longer"]
+            row["against"][name] = {**way, "times_longer": None if times is None else round(share * times, 2)}
     return list(rows.values())
 
 

@@ -45,7 +45,8 @@ def test_a_row_has_what_each_way_took_and_a_race_is_marked() -> None:
 
 
 def test_what_a_later_hunt_has_tried_stands_beside_the_first_one() -> None:
-    later = mutant("M-A", None) | {"against": {"patient": way(1, 3, 90_000.0) | {"times_longer": 900.0}}}
+    later = mutant("M-A", None) | {"against": {"patient": way(1, 3, 90_000.0) | {"times_longer": 450.0}},
+                                         "cpu_ms_mean": 200.0}  # fmt: skip
     *rows, _, _, races = table(merged([[mutant("M-A", 60.4), mutant("M-B", 2.0)], [later]])).splitlines()
     assert [cells(row)[9:] for row in rows[2:]] == [
         ["15.0", "150", "30,000", "60", "3.0", "90,000", "900"],
