@@ -74,7 +74,12 @@ def _share(share: float) -> str:
 def _times(real: dict[str, Any] | None) -> str:
     if real is None or real["times_longer"] is None:
         return "-"
-    return f"{'' if real['hits'] else 'over '}{real['times_longer']:,.0f}"
+    return f"{'' if real['hits'] else 'over '}{_number(real['times_longer'])}"
+
+
+def _number(times: float) -> str:
+    """Not rounded up to what is asked for."""
+    return f"{times:.1f}" if abs(times - _WANTED) < 1 else f"{times:,.0f}"
 
 
 def _sums(found: list[dict[str, Any]]) -> list[str]:
@@ -104,8 +109,8 @@ def _sooner(races: list[dict[str, Any]], name: str, words: str) -> str:
         return ""
     sooner = sum(each >= _WANTED for each in times)
     return (
-        f"{sooner} at least {_WANTED} times sooner than {words} (the median is {statistics.median(times):,.0f} times, "
-        f"the least {times[0]:,.0f})"
+        f"{sooner} at least {_WANTED} times sooner than {words} (the median is {_number(statistics.median(times))} "
+        f"times, the least {_number(times[0])})"
     )
 
 

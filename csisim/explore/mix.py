@@ -95,7 +95,7 @@ class Mix:
         """One of those that go with the workload that is fixed, if it is; shorter where everybody makes haste."""
         wanted = self.fixed.get("workload")
         own = tuple(each for each in _PLAGUES.values() if wanted in {None, each[0].get("workload", wanted)})
-        times = pace_of(hurried=bool(self.fixed.get("real") and not self.fixed.get("patient"))).times
+        times = pace_of(real=bool(self.fixed.get("real")), patient=bool(self.fixed.get("patient"))).times
         chosen = _drawn(rng, own)
         shown = lambda match: f"{max(1, round(1000 * times * float(match[1])))}ms"  # noqa: E731
         return {**chosen, "faults": tuple(_SECONDS.sub(shown, rule) for rule in chosen["faults"])}

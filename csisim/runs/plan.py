@@ -88,11 +88,6 @@ class RunPlan:
             raise BadPlan(f"manifests: the workload is {self.workload!r}; only co reads them")
 
     @property
-    def hurried(self) -> bool:
-        """Whether everybody waits for a shorter time than Kubernetes does."""
-        return self.real and not self.patient
-
-    @property
     def rules(self) -> tuple[str, ...]:
         """The rules that were given; none where the seed draws them, or where there are none."""
         return () if self.faults in {("all",), ("none",)} else self.faults

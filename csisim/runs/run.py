@@ -73,7 +73,7 @@ def rules_of(plan: RunPlan) -> tuple[str, ...]:
         for rule in plan.rules:
             catalogue.check(parse_rule(rule))
         return plan.rules
-    return faultmix.draw(Streams(plan.seed).stream("faults"), times=pace_of(hurried=plan.hurried).times)
+    return faultmix.draw(Streams(plan.seed).stream("faults"), times=pace_of(real=plan.real, patient=plan.patient).times)
 
 
 def check_manifests(plan: RunPlan, names: Sequence[str] = ()) -> tuple[str, ...]:

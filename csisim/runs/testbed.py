@@ -170,7 +170,7 @@ class Testbed(Started):
     @property
     def pace(self) -> Pace:
         """How workloads wait, and how long phases may take."""
-        return pace_of(hurried=self.hurried)
+        return pace_of(real=not self.simulated, patient=self.settings.patient)
 
     def _cluster(self) -> Cluster:
         settings = self.settings

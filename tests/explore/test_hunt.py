@@ -51,8 +51,8 @@ def test_another_way_to_search_has_the_same_runs_but_for_what_it_is_and_ends_wit
 
 def test_real_sockets_are_one_of_the_ways() -> None:
     assert AGAINST[REAL] == {"real": True}
-    assert Terms(against=(REAL,)).mixes(MUTANT)[REAL].plan_of(0).hurried
-    assert not Terms(against=(PATIENT,)).mixes(MUTANT)[PATIENT].plan_of(0).hurried
+    plans = [Terms(against=(each,)).mixes(MUTANT)[each].plan_of(0) for each in (REAL, PATIENT)]
+    assert [(plan.real, plan.patient) for plan in plans] == [(True, False), (True, True)]
 
 
 def test_a_way_that_there_is_not_and_a_member_that_there_is_not_are_refused() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from csisim.cluster.embedded_nas import NasProcess
 from csisim.runs.clients import Client
-from csisim.runs.pace import HURRIED, UNHURRIED
+from csisim.runs.pace import HURRIED, PATIENT
 from csisim.runs.plan import RunPlan
 from csisim.runs.replay import parse_token
 from csisim.runs.run import node_ids, rules_of, run_plan, settings_of
@@ -84,7 +84,7 @@ def test_a_patient_run_on_real_sockets_waits_as_a_simulated_one_does():
     assert rules_of(patient) == rules_of(replace(patient, real=False, patient=False))
     assert rules_of(patient) != rules_of(replace(patient, patient=False))
     assert [Testbed(settings_of(plan, ())).pace for plan in (patient, replace(patient, patient=False))] == [
-        UNHURRIED, HURRIED,
+        PATIENT, HURRIED,
     ]  # fmt: skip
 
 

@@ -29,19 +29,19 @@ def cells(line: str) -> list[str]:
 
 def test_a_row_has_what_each_way_took_and_a_race_is_marked() -> None:
     head, rule, one, other, never, _, sums, races = table(
-        [mutant("M-A", 60.4), mutant("M-B", None, race=False), mutant("M-C", 3.0, hits=0)]
+        [mutant("M-A", 60.4), mutant("M-B", None, race=False), mutant("M-C", 49.7, hits=0)]
     ).splitlines()
     assert len({len(cells(line)) for line in (head, rule, one, other, never)}) == 1
     assert cells(one) == ["M-A\\*", "2/2", "10.0", "100", "10% (1.00% to 50%)", "1", "100% of 4", "20.0", "200", "15.0",
                           "150", "30,000", "60", "-", "-", "-"]  # fmt: skip
     assert cells(other)[0] == "M-B"
     assert cells(other)[7:] == ["-"] * 9
-    assert cells(never)[9:] == ["over 30", "over 300", "over 60,000", "over 3", "-", "-", "-"]
+    assert cells(never)[9:] == ["over 30", "over 300", "over 60,000", "over 49.7", "-", "-", "-"]
     assert sums.startswith(
         "3 of 3 were found in each of their campaigns, by 60 schedules in 1 s of processor time. 6 hits"
     )
     assert "Of these 2 the simulation finds 1 at least 50 times sooner than the one in haste" in races
-    assert races.endswith("the least 3).")
+    assert races.endswith("the least 49.7).")
 
 
 def test_what_a_later_hunt_has_tried_stands_beside_the_first_one() -> None:
