@@ -1,12 +1,15 @@
 """NodeGetVolumeStats and NodeExpandVolume: how full a volume is here, and how large."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from csisim.driver import node_mounts as mounts
 from csisim.driver.device_wait import unless_busy
 from csisim.driver.node_errors import system_call
 from csisim.driver.node_requests import VolumePath
 from csisim.driver.node_state import Staged, StageRecords
 from csisim.driver.requests import Capability, CapacityRange
-from csisim.errors import InvalidArgument, NotFound, OutOfRange
+from csisim.errors import FailedPrecondition, InvalidArgument, NotFound, OutOfRange, Unavailable
 from csisim.host import NodeHost
 from csisim.pb import csi_pb2 as pb
 
@@ -48,21 +51,22 @@ class Usage:
             NotFound: the volume is not at the path.
             InvalidArgument: the capability is not what it was staged with.
             OutOfRange: what is seen here is smaller than required, or larger than the limit; nothing was changed.
-            FailedPrecondition: the file system cannot grow as it is mounted.
+            FailedPrecondition: the file system cannot grow as it is mounted; nothing else, as callers do not repeat it.
             Aborted: another resize is running.
         """
-        record = await self._locate(where)
+        with _on_the_way():
+            record = await self._locate(where)
         if capability is not None and capability.access_type is not record.capability.access_type:
             raise InvalidArgument(
                 f"volume_capability: volume {record.volume_id} is staged as {record.capability}, not as {capability}"
             )
         if not record.attachment.protocol.is_block:
             # The quota is the NAS's; what the export shows is what there is.
-            with system_call("read the usage of", where.path):
+            with _on_the_way(), system_call("read the usage of", where.path):
                 total_bytes = (await self._host.mounter.statfs(where.path)).total_bytes
             _check_size(f"export {record.source}", total_bytes, wanted)
             return total_bytes
-        with system_call("rescan", record.source):
+        with _on_the_way(), system_call("rescan", record.source):
             await self._host.devices.rescan(record.source)
             size_bytes = await self._host.devices.size_bytes(record.source)
         _check_size(f"device {record.source}", size_bytes, wanted)
@@ -72,7 +76,8 @@ class Usage:
 
     async def _grow(self, record: Staged, path: str) -> None:
         """At the staging path where it is mounted: a target may be read-only where that is not."""
-        staged = await mounts.shows(self._host.mounter, record.staging_path, record.source)
+        with _on_the_way():
+            staged = await mounts.shows(self._host.mounter, record.staging_path, record.source)
         at = record.staging_path if staged else path
 
         async def grow() -> None:
@@ -95,6 +100,15 @@ class Usage:
         if not found:
             raise NotFound(f"volume {where.volume_id} is not at {where.path}")
         return record
+
+
+@contextmanager
+def _on_the_way() -> Iterator[None]:
+    """What the operator has to clear away before a file system is even asked to grow does not mean that it cannot."""
+    try:
+        yield
+    except FailedPrecondition as error:
+        raise Unavailable(str(error)) from error
 
 
 def _check_size(what: str, size_bytes: int, wanted: CapacityRange) -> None:

@@ -3,6 +3,7 @@
 # tests look at the real disk
 
 import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -128,3 +129,21 @@ async def test_a_file_system_that_is_being_resized_already_is_busy_and_no_reason
         left = 0
     assert await world.expand(world.staging, 2 * GIB) == 2 * GIB
     assert (await world.stats(world.staging)).usage[0].total == 2 * GIB
+
+
+async def test_a_record_that_cannot_be_read_does_not_mean_that_the_file_system_cannot_grow(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.volume("iscsi")
+    await world.stage()
+    world.backend.sizes["zvol-pvc-1"] = 2 * GIB
+
+    async def refuse(name: str) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), name)
+
+    # Kubelet takes FAILED_PRECONDITION for that, and does not ask again before the volume is mounted anew.
+    with monkeypatch.context() as patched:
+        patched.setattr(world.sim.files, "read", refuse)
+        with pytest.raises(errors.Unavailable, match="EROFS"):
+            await world.expand(world.staging, 2 * GIB)
+    assert await world.expand(world.staging, 2 * GIB) == 2 * GIB
