@@ -44,7 +44,10 @@ def _two_answers(index: Index, found: Findings) -> None:
         id_of = volume_id if f == "CreateVolume" else snapshot_id
         for first, second in pairwise(calls):
             one, other = id_of(first), id_of(second)
-            if one != other and not _maybe_deleted(index, subjects, f, one, second.end):
+            gone = _maybe_deleted(index, subjects, f, one, second.end)
+            if second.begin < first.end:  # then the first may have come after it
+                gone = gone or _maybe_deleted(index, subjects, f, other, first.end)
+            if one != other and not gone:
                 found.add(
                     f"{f} of {name!r} was answered with {one!r} ({told(index, first)}) and then with {other!r}"
                     f" ({told(index, second)}), and nobody had asked to delete the first.",

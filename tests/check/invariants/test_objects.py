@@ -26,6 +26,23 @@ def test_a_new_id_after_a_delete_is_fine() -> None:
     assert summaries(i2, told) == []
 
 
+def slowly_answered(*, deleted: bool) -> Told:
+    """The snapshot is cut of w for a call that is out all the time, and meanwhile it is cut of v, deleted or not."""
+    told = Told()
+    slow = told.begin("rpc", "CreateSnapshot", "node-1", name="s", source_volume_id="w")
+    told.rpc("CreateSnapshot", {"name": "s", "source_volume_id": "v"}, response={"snapshot": {"snapshot_id": "v@s"}})
+    if deleted:
+        told.rpc("DeleteSnapshot", {"snapshot_id": "v@s"})
+    told.end(slow, code="OK", snapshot={"snapshot_id": "w@s"})
+    return told
+
+
+def test_of_two_calls_at_a_time_either_one_may_have_come_first() -> None:
+    assert summaries(i2, slowly_answered(deleted=True)) == []
+    [found] = summaries(i2, slowly_answered(deleted=False))
+    assert "'w@s'" in found
+
+
 def made_twice(first: str, second: str) -> Told:
     """As after a lost reply: the driver repeats what has happened."""
     told = Told()
