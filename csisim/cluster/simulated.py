@@ -3,6 +3,7 @@
 import asyncio
 import functools
 from collections.abc import Sequence
+from typing import Final
 
 from csisim.call_log import Observer
 from csisim.cluster.labels import LabelledIds, Subjects
@@ -13,8 +14,13 @@ from csisim.faults.matching import RuleState
 from csisim.sim.closed_world import EPOCH_S
 from csisim.sim.disk import MemoryDisk
 from csisim.sim.grpc_seam import Exchange, SimChannel, SimGrpcServer
+from csisim.sim.lanes import prompt
 from fake_truenas import Nas
 from fake_truenas.server import Server
+
+# A call whose connection has ended takes effect within `NasSettings.landing_s`, which is 1 s: the driver counts on it,
+# as TrueNAS neither takes a call back nor tells whether it goes on.
+_NAS_STALL_S: Final = 0.2
 
 
 class SimulatedListener:
@@ -88,7 +94,8 @@ class SimulatedSurroundings:
     async def serve_nas(self, nas: Nas, port: int = 0) -> Server:
         """On the loop's network."""
         try:
-            return await nas.serve("127.0.0.1", port)
+            with prompt(_NAS_STALL_S):
+                return await nas.serve("127.0.0.1", port)
         except OSError as error:
             raise ClusterError(f"the embedded NAS cannot listen on 127.0.0.1: {error}") from error
 

@@ -1,13 +1,14 @@
 """What the loop runs: tasks and futures that are equal in every process, and the handles of their steps."""
 
 import asyncio
+import math
 from asyncio import format_helpers
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextvars import Context, copy_context
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-from csisim.sim.lanes import LANE, SUBJECT
+from csisim.sim.lanes import LANE, LONGEST_STALL_S, SUBJECT
 
 if TYPE_CHECKING:
     from csisim.sim.loop import SimLoop
@@ -124,6 +125,11 @@ class _Handle(asyncio.Handle):
     def subject(self) -> str | None:
         """See `csisim.sim.lanes`."""
         return self._context.get(SUBJECT)
+
+    @property
+    def longest_stall_s(self) -> float:
+        """See `csisim.sim.lanes.prompt`."""
+        return self._context.get(LONGEST_STALL_S, math.inf)
 
     def raised(self, error: BaseException) -> None:
         """Tell the loop's exception handler, as asyncio's `Handle._run` does, of which the loop does the rest."""

@@ -183,7 +183,8 @@ class Stalls:
         streams: of the run.
         base: chooses among those that are not stalled.
         share: of the steps, between 0 and 1.
-        longest_s: a stall takes between a tenth of a millisecond and this long, short ones as often as long ones.
+        longest_s: a stall takes between a tenth of a millisecond and this long, short ones as often as long ones; where
+            steps are not to be put off for so long (`csisim.sim.lanes.prompt`), as long as they may be.
     """
 
     stalls = True
@@ -207,7 +208,7 @@ class Stalls:
         """Rarely more than 0."""
         if self._rng.random() >= self._share:
             return 0.0
-        return float(_SHORTEST_STALL_S * self._ratio ** self._rng.random())
+        return min(_SHORTEST_STALL_S * float(self._ratio ** self._rng.random()), step.longest_stall_s)
 
 
 class Replay:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from csisim.sim.lanes import lane, subject
+from csisim.sim.lanes import lane, prompt, subject
 from csisim.sim.run import simulate
 from csisim.sim.strategies import Fifo, Pct, Pos, RandomWalk, Stalls, pct, portfolio, replay, stalls
 from csisim.sim.streams import Streams
@@ -137,6 +137,23 @@ def test_a_stall_puts_a_step_off_once_and_is_on_the_tape() -> None:
     assert all(0.0001 <= delay_s <= 0.01 for delay_s in outcome.tape.stalls.values())
     assert outcome.tape.picks == {}
     assert outcome.virtual_s > simulate(late_cache, seed=2).virtual_s
+
+
+def test_what_is_prompt_is_put_off_only_for_a_moment() -> None:
+    async def program() -> None:
+        async def steps() -> None:
+            for _ in range(200):
+                await asyncio.sleep(0)
+
+        with prompt(0.001):
+            task = asyncio.create_task(steps())
+        await task
+
+    outcome = simulate(program, seed=2, strategy=stalls(0.5, longest_s=10.0))
+    delays_s = list(outcome.tape.stalls.values())
+    assert len(delays_s) > 50
+    assert delays_s.count(0.001) > 20
+    assert len([each for each in delays_s if each > 0.001]) <= 2  # of those that wait for it
 
 
 def test_a_tape_with_one_deviation_is_a_bug_report() -> None:
