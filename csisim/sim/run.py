@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from csisim.sim import closed_world
 from csisim.sim.errors import Deadlock, SimulationError
@@ -13,6 +13,7 @@ from csisim.sim.strategies import Choose, Fifo
 from csisim.sim.tape import Tape
 
 T = TypeVar("T")
+_LINGER_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,8 @@ class Outcome(Generic[T]):
         virtual_s: how long it took, in virtual time.
         tape: what deviated from FIFO.
         choices: the number of candidates of each contested pick.
-        leaked: names of the tasks that the program left behind, in order of creation.
+        leaked: names of the tasks that the program left behind, in order of creation. They have a moment more, in which
+            the loop's exception handler hears of what goes wrong in them; none of it is in the trace.
     """
 
     result: T | None
@@ -70,11 +72,21 @@ def _simulated(program: Callable[[], Coroutine[Any, Any, T]], loop: SimLoop) -> 
         result = main.result() if error is None else None
         leaked = tuple(task.get_name() for task in loop.live_tasks() if task is not main)
         seen = (loop.trace.hexdigest(), loop.steps, loop.time(), loop.tape, tuple(loop.choices), leaked)
+        error = error or _linger(loop)
         hindrance = _hindrance(loop)
         error = error or hindrance
     finally:
         loop.close()
     return Outcome(result, error, *seen)
+
+
+def _linger(loop: SimLoop) -> SimulationError | None:
+    """Let a moment pass: by the clock, too, what was left to a timer when everything was stopped still comes."""
+    try:
+        loop.run_until_complete(asyncio.sleep(_LINGER_S))
+    except SimulationError as error:
+        return error
+    return None
 
 
 def _hindrance(loop: SimLoop) -> SimulationError | None:

@@ -30,6 +30,20 @@ def test_what_is_left_behind_is_named_and_cancelled_in_the_order_of_its_creation
     assert log == ["b", "a", "c"]
 
 
+def test_what_was_left_to_a_timer_comes_and_its_error_is_heard() -> None:
+    heard: list[object] = []
+
+    async def program(delay_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: heard.append(context["exception"]))
+        loop.call_later(delay_s, [].pop)
+
+    soon, late = simulate(lambda: program(0.01)), simulate(lambda: program(10.0))
+    assert [type(each) for each in heard] == [IndexError]
+    assert soon.trace_hash == late.trace_hash  # what comes after the end is no part of the run
+    assert soon.virtual_s == 0.0
+
+
 def test_the_error_of_the_program_is_in_the_outcome() -> None:
     async def program() -> None:
         await asyncio.sleep(2)

@@ -153,7 +153,7 @@ def test_what_is_prompt_is_put_off_only_for_a_moment() -> None:
     delays_s = list(outcome.tape.stalls.values())
     assert len(delays_s) > 50
     assert delays_s.count(0.001) > 20
-    assert len([each for each in delays_s if each > 0.001]) <= 2  # of those that wait for it
+    assert len([each for each in delays_s if each > 0.001]) <= 4  # of those that wait for it, and for the end
 
 
 def test_a_tape_with_one_deviation_is_a_bug_report() -> None:
