@@ -54,6 +54,18 @@ class Socket(ServerConnection):
     _fragments = 0
     _close_timer: asyncio.TimerHandle | None = None
     idle: IdleCut | None = None
+    _port = 0
+
+    def __hash__(self) -> int:
+        """Not by place in memory: the library keeps connections in a set, and closes them in the order of that."""
+        return self._port
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The beginning."""
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple):
+            self._port = peer[1]
+        super().connection_made(transport)
 
     def process_event(self, event: Event) -> None:
         """Take what has arrived; cut off who sends ever more pieces of one message, if only empty ones."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+from websockets.asyncio.client import connect
 
 from csisim.cluster import Cluster, ClusterError, ClusterSettings, parse_endpoint
 from csisim.cluster.simulated import SimulatedSurroundings
@@ -14,6 +15,8 @@ from csisim.pb import csi_pb2_grpc
 from csisim.sim.grpc_seam import Exchange
 from csisim.sim.run import Outcome, simulate
 from csisim.sim.strategies import Choose, Fifo, Pct, Pos, RandomWalk, replay, stalls
+from fake_truenas import Nas, NasConfig, Pool
+from fake_truenas.connection import Socket
 
 MOUNT = csi.VolumeCapability(
     access_mode=csi.VolumeCapability.AccessMode(mode="SINGLE_NODE_WRITER"), mount=csi.VolumeCapability.MountVolume()
@@ -145,3 +148,30 @@ def test_an_address_that_is_taken_is_refused() -> None:
     outcome = simulate(program)
     if outcome.error is not None:
         raise outcome.error
+
+
+def test_the_order_in_which_a_nas_ends_its_connections_does_not_depend_on_their_place_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    accepted: list[Socket] = []
+
+    class Noted(Socket):
+        def __init__(self, *args: Any, **more: Any) -> None:
+            super().__init__(*args, **more)
+            accepted.append(self)
+
+    async def program() -> list[tuple[int, int]]:
+        nas = Nas(NasConfig(pools=(Pool("tank", 1 << 40),), api_key="1-key"), rng=random.Random(1), clock=lambda: 0.0)
+        server = await SimulatedSurroundings().serve_nas(nas)
+        async with connect(server.url, proxy=None), connect(server.url, proxy=None):
+            found = [(hash(each), each.remote_address[1]) for each in accepted]
+            await server.close()
+        nas.close()
+        return found
+
+    monkeypatch.setattr("fake_truenas.server.Socket", Noted)
+    outcome = simulate(program)
+    assert outcome.error is None
+    (one, port), (other, other_port) = outcome.result or []
+    assert (one, other) == (port, other_port)
+    assert port != other_port
