@@ -20,7 +20,6 @@ from csisim.co.timings import Timings
 from csisim.events import History
 from csisim.pb import csi_pb2 as csi
 from csisim.runs.drive_plan import DrivePlan
-from csisim.runs.pace import HURRIED, Pace
 from csisim.runs.proxied import ProxyFaults
 from csisim.runs.real_files import RealFiles, RealPaths, mount_points
 from csisim.runs.stranger import CannotDrive, Stranger, Wire
@@ -154,11 +153,6 @@ class DriveBed(Started):
             await self.proxy.heal()
 
     # --- looking
-
-    @property
-    def pace(self) -> Pace:
-        """How patient everybody is."""
-        return HURRIED
 
     async def look(self, expected: Callable[[list[str]], Collection[str]], *, judged: bool = True) -> None:
         """Note what is left of ours, as the driver and this machine tell it.

@@ -28,10 +28,6 @@ class Bed(Protocol):
     """Where it goes on; a `csisim.runs.testbed.Testbed` is one."""
 
     @property
-    def pace(self) -> Pace:
-        """How patient everybody is."""
-
-    @property
     def history(self) -> History:
         """Everything that has happened."""
 
@@ -45,18 +41,17 @@ class Bed(Protocol):
         """Note what is left, once nothing goes on any more."""
 
 
-async def run_phases(testbed: Bed, workload: Workload, pace: Pace | None = None) -> Result:
+async def run_phases(testbed: Bed, workload: Workload, pace: Pace) -> Result:
     """From the first phase to the last; what did not end in time is in the result, and the next phase goes on.
 
     Args:
         testbed: where.
         workload: what.
-        pace: how long the phases may take, instead of the testbed's.
+        pace: how long the phases may take.
 
     Raises:
         Exception: what the program itself raised; the run is over.
     """
-    pace = pace or testbed.pace
     found: list[Violation] = []
     phases: list[tuple[str, Callable[[], Awaitable[object]], float]] = [
         ("safety", workload.safety, pace.safety_s),

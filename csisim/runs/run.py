@@ -120,7 +120,7 @@ async def _program(plan: RunPlan, testbed: Testbed) -> Result:
 async def _phases(plan: RunPlan, testbed: Testbed) -> Result:
     async with testbed:
         testbed.note_errors()
-        return await run_phases(testbed, WORKLOADS[plan.workload](testbed, plan))
+        return await run_phases(testbed, WORKLOADS[plan.workload](testbed, plan), testbed.pace)
 
 
 def _simulated(plan: RunPlan, testbed: Testbed, deviations: list[int]) -> "Outcome[Result]":

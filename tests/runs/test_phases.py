@@ -34,7 +34,7 @@ def phases(workload: Idle) -> tuple[list[str], list[str]]:
     async def program() -> tuple[list[str], list[str]]:
         async with Testbed(TestbedSettings(co=False)) as testbed:
             testbed.faults.add("rpc.*.before: error(ABORTED)")
-            result = await run_phases(testbed, workload)
+            result = await run_phases(testbed, workload, testbed.pace)
             assert testbed.faults.plane.rules == ()
             noted = [
                 event.f if event.kind == "state" else str(event.value["phase"])  # type: ignore[index]
