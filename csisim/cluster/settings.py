@@ -43,7 +43,8 @@ class Mode(StrEnum):
         return self is not Mode.CONTROLLER
 
 
-def _as_they_are(settings: NasSettings) -> NasSettings:
+def as_they_are(settings: NasSettings) -> NasSettings:
+    """The NAS client's patience as it is by default."""
     return settings
 
 
@@ -59,7 +60,7 @@ class EmbeddedNas:
 
     pools: tuple[Pool, ...] = (Pool("tank", 1 << 40),)
     latency: tuple[LatencyRule, ...] = ()
-    tune: Callable[[NasSettings], NasSettings] = _as_they_are
+    tune: Callable[[NasSettings], NasSettings] = as_they_are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

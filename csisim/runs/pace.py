@@ -1,6 +1,15 @@
 """How long a workload waits: as Kubernetes does, or shorter, which real runs do if they are not patient. Seconds."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+from csisim.cluster.settings import as_they_are, impatient
+from csisim.co.callers import Patience
+from csisim.truenas.settings import NasSettings
+
+_CALLERS: Final = Patience(backoff_s=0.5, backoff_max_s=8.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +24,13 @@ class Pace:
         settle_s: how long a call whose outcome nobody knows may still take effect.
         backoff_s, backoff_max_s: first and longest pause between repeats.
         safety_s, heal_s, liveness_s: how long the phases may take; heal_s is also for the end.
+        calm_s: how long what a fault has left behind may go on.
+        wait_s: how long a script waits for one thing.
+        grace_s: how long a server that stops lets its calls go on.
         times: what the times in rules of faults are multiplied by.
+        co_times: what the orchestrator's times are multiplied by.
+        callers: how they repeat what failed, where nothing else is said.
+        tune: what the driver's client of the NAS waits for.
     """
 
     controller_s: float = 15.0
@@ -29,7 +44,13 @@ class Pace:
     safety_s: float = 10_000.0
     heal_s: float = 300.0
     liveness_s: float = 1800.0
+    calm_s: float = 60.0
+    wait_s: float = 1800.0
+    grace_s: float = 5.0
     times: float = 1.0
+    co_times: float = 1.0
+    callers: Patience = _CALLERS
+    tune: Callable[[NasSettings], NasSettings] = as_they_are
 
     @property
     def whole_s(self) -> float:
@@ -52,7 +73,13 @@ HURRIED = Pace(
     safety_s=120.0,
     heal_s=30.0,
     liveness_s=60.0,
+    calm_s=10.0,
+    wait_s=30.0,
+    grace_s=0.5,
     times=0.05,
+    co_times=0.02,
+    callers=Patience(backoff_s=0.02, backoff_max_s=0.5, reconnect_s=0.05),
+    tune=partial(impatient, overdue_s=0.2, landing_s=0.05),
 )
 
 

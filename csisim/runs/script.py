@@ -21,8 +21,6 @@ from csisim.runs.testbed import Testbed, TestbedSettings
 from csisim.runs.waiting import until
 
 PROTOCOLS: Final = ("nfs", "iscsi", "nvmeof")
-_PATIENCE_S: Final = 1800.0
-_HURRIED_PATIENCE_S: Final = 30.0
 _WHO: Final = "script"
 _SHORTEST_SECRET: Final = 4
 
@@ -63,7 +61,7 @@ class Script(Testbed):
         if strange := [each for each in protocols if each not in PROTOCOLS]:
             raise ValueError(f"{strange[0]!r} is no protocol: there are {', '.join(PROTOCOLS)}")
         self.driver = DriverHandle(self.cluster)
-        self.patience_s = _HURRIED_PATIENCE_S if self.hurried else _PATIENCE_S
+        self.patience_s = self.pace.wait_s
         self.times = self.pace.times
         self._protocols = tuple(protocols)
         self._by_hand: dict[str | None, Caller] = {}

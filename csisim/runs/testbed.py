@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ from csisim.cluster import Cluster, ClusterSettings, EmbeddedNas, parse_endpoint
 from csisim.cluster.inventory import host_leftovers, nas_leftovers
 from csisim.cluster.parts import Parts
 from csisim.cluster.real import RealSurroundings
-from csisim.cluster.settings import all_calls_take, impatient
+from csisim.cluster.settings import all_calls_take
 from csisim.cluster.simulated import SimulatedSurroundings
 from csisim.co.callers import Around, Caller, Calls, Patience, dial
 from csisim.co.node_side import KUBELETS_OWN, NodeSide
@@ -29,7 +28,7 @@ from csisim.faults.settings import FaultSettings
 from csisim.mutants.registry import parts_of
 from csisim.runs import judge
 from csisim.runs.handles import Faults, NasHandle, TestNode
-from csisim.runs.pace import Pace, pace_of
+from csisim.runs.pace import pace_of
 from csisim.runs.plan import RunPlan
 from csisim.runs.report import RunReport
 from csisim.sim.grpc_seam import Exchange
@@ -37,15 +36,9 @@ from csisim.sim.lanes import lane, subject
 from csisim.sim.streams import Streams
 from csisim.started import Started
 
-HURRIED_TIMES: Final = 0.02
-"""What the orchestrator's times are multiplied by where everybody makes haste."""
 _ENDPOINT: Final = "unix:///simulated/csi.sock"
 _KUBELET: Final = "/var/lib/kubelet"
-_CALM_S: Final = 60.0
 _SEEN_S: Final = 0.05
-_HURRIED_CALM_S: Final = 10.0
-_HURRIED_PATIENCE: Final = Patience(backoff_s=0.02, backoff_max_s=0.5, reconnect_s=0.05)
-_PATIENCE: Final = Patience(backoff_s=0.5, backoff_max_s=8.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +84,7 @@ class Testbed(Started):
     Attributes:
         settings: as given.
         seed, simulated: of the settings.
-        hurried: everybody waits for a shorter time than Kubernetes does.
+        pace: how long everybody waits: as Kubernetes does, or shorter.
         streams: random streams by name.
         calls: what all callers did.
         faults, nas, nodes: handles; there once it is started.
@@ -104,7 +97,7 @@ class Testbed(Started):
         self.settings = settings or TestbedSettings()
         self.seed = self.settings.seed
         self.simulated = self.settings.simulated
-        self.hurried = not self.simulated and not self.settings.patient
+        self.pace = pace_of(real=not self.simulated, patient=self.settings.patient)
         self.streams = Streams(self.seed)
         self.calls = Calls()
         self.cluster = self._cluster()
@@ -165,18 +158,10 @@ class Testbed(Started):
     @property
     def patience(self) -> Patience:
         """How callers wait by default."""
-        return _HURRIED_PATIENCE if self.hurried else _PATIENCE
-
-    @property
-    def pace(self) -> Pace:
-        """How workloads wait, and how long phases may take."""
-        return pace_of(real=not self.simulated, patient=self.settings.patient)
+        return self.pace.callers
 
     def _cluster(self) -> Cluster:
         settings = self.settings
-        tune = partial(impatient, overdue_s=0.2, landing_s=0.05)
-        latency = all_calls_take(*settings.nas_s)
-        nas = EmbeddedNas(latency=latency, tune=tune) if self.hurried else EmbeddedNas(latency=latency)
         if self.simulated:
             rng, (shortest_s, longest_s) = self.streams.stream("messages"), settings.network_s
             self._exchange = Exchange(lambda: rng.uniform(shortest_s, longest_s))
@@ -188,8 +173,8 @@ class Testbed(Started):
                 driver=settings.driver,
                 node_ids=settings.node_ids,
                 endpoint=parse_endpoint(_ENDPOINT) if self.simulated else None,
-                nas=nas,
-                grace_period_s=0.5 if self.hurried else 5.0,
+                nas=EmbeddedNas(latency=all_calls_take(*settings.nas_s), tune=self.pace.tune),
+                grace_period_s=self.pace.grace_s,
             ),
             rng=self.streams.stream("cluster"),
             surroundings=self._surroundings,
@@ -228,7 +213,7 @@ class Testbed(Started):
             {name: NodeSide(node.paths, node, node.directory) for name, node in self.nodes.items()},
             rng=self.streams.stream("co"),
             history=self.history,
-            timings=Timings().scaled(HURRIED_TIMES) if self.hurried else Timings(),
+            timings=Timings().scaled(self.pace.co_times),
             around=self.around,
         )
 
@@ -369,7 +354,7 @@ class Testbed(Started):
 
     async def calm(self) -> bool:
         """Wait until no call is out, nothing runs, no answer is missing and the NAS is reached; False: never so."""
-        return await poll(self._is_calm, _HURRIED_CALM_S if self.hurried else _CALM_S)
+        return await poll(self._is_calm, self.pace.calm_s)
 
     async def _is_calm(self) -> bool:
         nas = self.cluster.nas_client

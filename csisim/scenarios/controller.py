@@ -7,7 +7,6 @@ from csisim.co.callers import PROVISIONER, CallFailed
 from csisim.co.plans import GIB
 from csisim.pb import csi_pb2 as csi
 from csisim.runs.script import Script
-from csisim.runs.testbed import HURRIED_TIMES
 from csisim.scenarios.expect import expect, recovered
 from csisim.scenarios.scenario import EXPECTATION, Scenario
 from csisim.scenarios.wrong_controller import forgets, looks_first, rolls_back, unwinds
@@ -81,7 +80,7 @@ async def _late_clone(cluster: Script, storage_class: str) -> None:
     cluster.co.create_snapshot("monday", "data")
     await cluster.settled()
     source = await datasets(cluster)
-    late_s = 1.5 * PROVISIONER.timeout_s * (HURRIED_TIMES if cluster.hurried else 1.0)
+    late_s = 1.5 * PROVISIONER.timeout_s * cluster.pace.co_times
     late = cluster.faults.add(f"nas.pool.snapshot.clone.apply: 1*delay({late_s:g}s)")
     cluster.co.create_claim("restored", storage_class=storage_class, from_snapshot="monday")
     await cluster.fired(late)

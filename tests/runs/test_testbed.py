@@ -13,7 +13,8 @@ from csisim.co.timings import Timings
 from csisim.pb import csi_pb2 as csi
 from csisim.runs import data
 from csisim.runs.classes import classes
-from csisim.runs.testbed import HURRIED_TIMES, Testbed, TestbedSettings
+from csisim.runs.pace import HURRIED
+from csisim.runs.testbed import Testbed, TestbedSettings
 from csisim.sim.run import simulate
 
 PLAN = VolumePlan("pvc-1", "nfs", ("node-1",))
@@ -159,4 +160,4 @@ async def test_on_real_sockets_the_patient_repeat_as_late_as_in_a_cluster() -> N
         testbed.co.create_claim("data", storage_class="nfs")
         await testbed.co.settled(60.0)
         failed, repeated = [each for each in testbed.co.calls.attempts if each.rpc == "CreateVolume"]
-        assert repeated.started_s - failed.ended_s >= Timings().retry_s > Timings().scaled(HURRIED_TIMES).retry_s
+        assert repeated.started_s - failed.ended_s >= Timings().retry_s > Timings().scaled(HURRIED.co_times).retry_s
