@@ -4,17 +4,23 @@ import faulthandler
 import multiprocessing
 import multiprocessing.connection
 import os
+import shutil
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from multiprocessing.process import BaseProcess
+from tempfile import TemporaryDirectory
+from typing import Any, Final, NoReturn
 
 from csisim.logs import silence
 
 _CONNECT_S: Final = 30
+_GONE_S: Final = 5.0
 
 
 class NoCluster(Exception):
@@ -46,29 +52,44 @@ class Inline(Executor):
 def processes(jobs: int) -> Iterator[Workplace]:
     """One process: this one. More: fresh ones, because gRPC's threads do not survive a fork.
 
-    When the block ends with an error, what is still running is ended: nobody waits for it.
+    When the block ends with an error, what is still running is ended: nobody waits for it. Temporary files of the fresh
+    ones are in a directory of theirs, which goes with them, whatever they died of.
     """
     if jobs == 1:
         silence()
         yield Workplace(Inline(), 1)
         return
     before = multiprocessing.active_children()
-    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
-    try:
-        yield Workplace(pool, jobs)
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            if process not in before:
-                process.terminate()
-        raise
-    pool.shutdown()
+    with TemporaryDirectory(prefix="csisim-", ignore_cleanup_errors=True) as home:
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(home,))
+        try:
+            yield Workplace(pool, jobs)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            _end([each for each in multiprocessing.active_children() if each not in before])
+            raise
+        pool.shutdown()
 
 
-def _begin() -> None:
+def _end(workers: list[BaseProcess]) -> None:
+    """End them now, and see that they are gone: until then they write."""
+    for worker in workers:
+        worker.kill()
+    left = [worker.sentinel for worker in workers]
+    while left:
+        gone = multiprocessing.connection.wait(left, _GONE_S)
+        if not gone:  # in the middle of something that cannot be interrupted
+            return
+        left = [each for each in left if each not in gone]
+
+
+def _begin(home: str) -> None:
     """A worker is quiet, leaves the keyboard to its parent, ends with it, and says where it was when it crashes."""
     silence()
+    tempfile.tempdir = home
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, partial(_leave, home))
     faulthandler.enable()
     threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
 
@@ -78,7 +99,15 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGUSR1)
+        threading.Event().wait(_GONE_S)
         os._exit(1)
+
+
+def _leave(home: str, *_signal: object) -> NoReturn:
+    """Clean up and end: within a signal, so that the work, which is in the same thread, makes nothing any more."""
+    shutil.rmtree(home, ignore_errors=True)
+    os._exit(1)
 
 
 @contextmanager
