@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from csisim.cli.ending import End, stopped, until_stopped
 from csisim.cli.run_options import check_jobs
 from csisim.cli.serve_options import checked
 
@@ -41,25 +42,28 @@ def sweep(
 ) -> None:
     """Fail each passing of each fault site of a life cycle once, and check what every run leaves behind.
 
-    Exit status 0 if everything held, 1 if something did not, 2 if the sweep could not be run.
+    Exit status 0 if everything held, 1 if something did not, 2 if the sweep could not be run, 3 if a worker has died,
+    130 after SIGINT, 143 after SIGTERM; what was found by then is printed.
     """
     # gRPC's core has its own log, and tells of every connection that is cut here on purpose.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from rich.console import Console  # noqa: PLC0415 - what a command needs is imported when it runs
 
     from csisim.cli import sweep_report  # noqa: PLC0415
+    from csisim.sweep.campaign import Sweep  # noqa: PLC0415
 
     chosen = random.SystemRandom().getrandbits(31) if seed is None else seed
-    order = _order(protocol or [], site, case or [], chosen, limit)
+    result = Sweep(_order(protocol or [], site, case or [], chosen, limit))
     console = Console(stderr=json)
     started_s = time.perf_counter()
-    result = _run(order, jobs, console)
+    end = _run(result, jobs, console)
     duration_s = time.perf_counter() - started_s
+    status = stopped("sweep", end, f" after {len(result.outcomes)} of {result.known} cases")
     if json:
         typer.echo(sweep_report.to_json(result, duration_s))
     else:
         sweep_report.print_result(result, duration_s, console)
-    raise typer.Exit(1 if result.violations else 0)
+    raise typer.Exit(status or (1 if result.violations else 0))
 
 
 def _order(protocols: list[str], site: str, cases: list[str], seed: int, limit: int | None) -> "Order":
@@ -82,17 +86,17 @@ def _order(protocols: list[str], site: str, cases: list[str], seed: int, limit: 
     )
 
 
-def _run(order: "Order", jobs: int, console: "Console") -> "Sweep":
+def _run(result: "Sweep", jobs: int, console: "Console") -> End:
     from csisim.executors import processes  # noqa: PLC0415
     from csisim.sweep import campaign  # noqa: PLC0415
 
     try:
-        with processes(jobs) as place, _progress_on(console) as progress:
-            return campaign.sweep(order, place.executor, progress)
+        with until_stopped() as end, processes(jobs) as place, _progress_on(console) as progress:
+            campaign.sweep(result, place.executor, progress)
     except (ValueError, RuntimeError) as error:
-        # A worker that died is a RuntimeError too.
         typer.echo(f"csisim sweep: {error}", err=True)
         raise typer.Exit(2) from error
+    return end
 
 
 @contextmanager

@@ -16,7 +16,8 @@ def to_json(result: Sweep, duration_s: float) -> str:
     """One object on one line: what was asked for, sites, and every violation with the command that repeats it."""
     order = result.order
     shown: dict[str, Any] = {
-        "ok": not result.violations,
+        "ok": result.complete and not result.violations,
+        "complete": result.complete,
         "protocols": order.protocols,
         "seed": order.seed,
         "duration_s": round(duration_s, 3),
@@ -50,10 +51,11 @@ def print_result(result: Sweep, duration_s: float, console: Console) -> None:
     console.print(table, highlight=False)
     for each in result.violations:
         _print_violation(each, console)
-    word = "FAILED" if result.violations else "PASSED"
+    word = "FAILED" if result.violations else "PASSED" if result.complete else "INCOMPLETE"
+    cases = f"{len(result.outcomes)}{'' if result.complete else f' of {result.known}'} cases"
     silent = len(result.outcomes) - result.fired
     console.print(
-        f"{word}: {len(result.outcomes)} cases over {', '.join(result.order.protocols)} in {duration_s:.1f} s, "
+        f"{word}: {cases} over {', '.join(result.order.protocols)} in {duration_s:.1f} s, "
         f"{result.fired} faults fired{f', {silent} did not' if silent else ''}, {len(result.violations)} violations, "
         f"seed {result.order.seed}",
         highlight=False, markup=False, soft_wrap=True,

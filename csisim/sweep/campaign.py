@@ -2,8 +2,8 @@
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, as_completed
-from dataclasses import dataclass
+from concurrent.futures import Executor, Future, as_completed
+from dataclasses import dataclass, field
 from typing import Final
 
 from csisim.sweep import work
@@ -36,19 +36,23 @@ class Order:
     cases: tuple[Case, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sweep:
-    """What came of it.
+    """What has come of it so far.
 
     Attributes:
         order: what was asked for.
         passes: of each (protocol, story), how often each site was passed without a fault.
         outcomes: of the cases, in their order.
+        known: how many cases there are, as far as is known.
+        complete: all of it was run.
     """
 
     order: Order
-    passes: dict[tuple[str, str], dict[str, int]]
-    outcomes: tuple[Outcome, ...]
+    passes: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
+    known: int = 0
+    complete: bool = False
 
     @property
     def violations(self) -> list[Outcome]:
@@ -61,67 +65,85 @@ class Sweep:
         return sum(each.fired for each in self.outcomes)
 
 
-def sweep(order: Order, executor: Executor, progress: Progress) -> Sweep:
+def sweep(found: Sweep, executor: Executor, progress: Progress) -> None:
     """Run all of it.
 
     Args:
-        order: what to sweep.
+        found: what to sweep, and where everything goes that is found; also where this is cut off.
         executor: where cases are run; its tasks are functions of `csisim.sweep.work`.
         progress: told after each batch.
 
     Raises:
         ValueError: no site is meant, or there is no such site, fault or story.
         RuntimeError: a story goes wrong without a fault.
+        concurrent.futures.BrokenExecutor: a worker has died.
     """
+    order = found.order
     if order.cases:
-        outcomes = _run(order, order.cases, executor, progress)
-        return Sweep(order, {}, tuple(outcomes))
+        _run(found, order.cases, executor, progress)
+    else:
+        _all(found, executor, progress)
+    found.complete = True
+
+
+def _all(found: Sweep, executor: Executor, progress: Progress) -> None:
+    order = found.order
     recorded = [executor.submit(work.record_stories, protocol, order.seed) for protocol in order.protocols]
-    passes = {
-        (protocol, story): sites_of(found, order.site)
+    found.passes = {
+        (protocol, story): sites_of(passed, order.site)
         for protocol, future in zip(order.protocols, recorded, strict=True)
-        for story, found in future.result().items()
+        for story, passed in future.result().items()
     }
-    cases = [case for (protocol, story), found in passes.items() for case in plan(protocol, story, found)]
+    cases = [case for (protocol, story), passed in found.passes.items() for case in plan(protocol, story, passed)]
     if not cases:
         raise ValueError(f"no story passes a site like {order.site!r}")
     if order.limit is not None and order.limit < len(cases):
         kept = sorted(random.Random(order.seed).sample(range(len(cases)), order.limit))  # noqa: S311 - repeatable
-        outcomes = _run(order, [cases[index] for index in kept], executor, progress)
-        return Sweep(order, passes, tuple(outcomes))
-    outcomes = _run(order, cases, executor, progress)
+        _run(found, [cases[index] for index in kept], executor, progress)
+        return
+    _run(found, cases, executor, progress)
     for _ in range(_MOST_ROUNDS):
-        more = _beyond(order, passes, executor)
+        more = _beyond(order, found.passes, executor)
         if not more:
             break
-        outcomes += _run(order, more, executor, progress, before=outcomes)
-    return Sweep(order, passes, tuple(outcomes))
+        _run(found, more, executor, progress)
 
 
-def _run(
-    order: Order, cases: Sequence[Case], executor: Executor, progress: Progress, before: Sequence[Outcome] = ()
-) -> list[Outcome]:
-    found: dict[int, list[Outcome]] = {}
-    total, done = len(before) + len(cases), len(before)
-    bad = sum(bool(each.violations) for each in before)
-    futures = {}
-    for number, batch in enumerate(_batches(cases)):
-        futures[executor.submit(work.run_batch, batch, order.seed + number)] = number
-    progress(done, total, bad)
-    for future in as_completed(futures):
-        found[futures[future]] = outcomes = future.result()
+def _run(found: Sweep, cases: Sequence[Case], executor: Executor, progress: Progress) -> None:
+    done, bad = len(found.outcomes), len(found.violations)
+    found.known += len(cases)
+
+    def tell(outcomes: Sequence[Outcome]) -> None:
+        nonlocal done, bad
         done += len(outcomes)
         bad += sum(bool(each.violations) for each in outcomes)
-        progress(done, total, bad)
-    return [outcome for number in sorted(found) for outcome in found[number]]
+        progress(done, found.known, bad)
+
+    tell(())
+    futures: list[Future[list[Outcome]]] = []
+    out = set()
+    try:
+        for number, batch in enumerate(_batches(cases)):
+            future = executor.submit(work.run_batch, batch, found.order.seed + number)
+            futures.append(future)
+            if future.done():  # in this process: the next one begins only now
+                tell(future.result())
+            else:
+                out.add(future)
+        for future in as_completed(out):
+            tell(future.result())
+    finally:
+        for future in futures:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                found.outcomes += future.result()
 
 
 def _beyond(order: Order, passes: dict[tuple[str, str], dict[str, int]], executor: Executor) -> list[Case]:
     """The cases of passings that were not recorded, which are noted: timing may let a site be passed more often."""
     futures = {
-        (protocol, story): executor.submit(work.passed_beyond, protocol, story, found, order.seed)
-        for (protocol, story), found in passes.items()
-        if found
+        (protocol, story): executor.submit(work.passed_beyond, protocol, story, passed, order.seed)
+        for (protocol, story), passed in passes.items()
+        if passed
     }
     cases: list[Case] = []
     for (protocol, story), future in futures.items():

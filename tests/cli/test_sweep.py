@@ -2,6 +2,8 @@
 
 import io
 import json
+import signal
+from concurrent.futures import BrokenExecutor
 
 import pytest
 from rich.console import Console
@@ -10,7 +12,9 @@ from typer.testing import CliRunner
 from csisim.cli import sweep as command
 from csisim.cli.main import app
 from csisim.sweep import campaign
-from csisim.sweep.campaign import Order, Sweep
+from csisim.sweep.campaign import Order
+from csisim.sweep.cases import Case
+from csisim.sweep.judge import Outcome
 
 
 def test_a_whole_sweep_of_one_site_in_two_processes_ends_with_zero_and_says_what_was_done():
@@ -30,10 +34,10 @@ def asked(monkeypatch):
     """What the command asks for, instead of doing it."""
     orders = []
 
-    def sweep(order, executor, progress):
-        orders.append((order, type(executor).__name__))
+    def sweep(found, executor, progress):
+        orders.append((found.order, type(executor).__name__))
         progress(0, 0, 0)
-        return Sweep(order, {}, ())
+        found.complete = True
 
     monkeypatch.setattr(campaign, "sweep", sweep)
     monkeypatch.setattr("csisim.logs.silence", lambda: None)
@@ -88,6 +92,48 @@ def test_what_cannot_be_run_is_exit_status_two(monkeypatch):
 
     assert result.exit_code == 2
     assert "csisim sweep: nfs mount goes wrong without a fault: x" in result.stderr
+
+
+@pytest.fixture
+def half_way(monkeypatch):
+    """One case of two is run, and then something happens."""
+
+    def arrange(happens):
+        def sweep(found, *_):
+            found.known = 2
+            found.outcomes.append(Outcome(Case("nfs", "mount", "mount.bind", 1, "error(EIO)"), True, (), 20, 0.1))
+            happens()
+
+        monkeypatch.setattr(campaign, "sweep", sweep)
+        monkeypatch.setattr("csisim.logs.silence", lambda: None)
+
+    return arrange
+
+
+def test_a_worker_that_dies_ends_it_with_status_3_and_what_was_found(half_way):
+    def dies():
+        raise BrokenExecutor("a worker was killed")
+
+    half_way(dies)
+    result = run("--protocol", "nfs", "--seed", "1")
+
+    assert result.exit_code == 3
+    assert result.stderr == (
+        "csisim sweep: a worker has died after 1 of 2 cases, and what was found until then is shown: "
+        "a worker was killed\n"
+    )
+    assert "INCOMPLETE: 1 of 2 cases over nfs in " in result.stdout
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_with_what_was_found(half_way, number, status):
+    half_way(lambda: signal.raise_signal(number))
+    result = run("--protocol", "nfs", "--json")
+
+    shown = json.loads(result.stdout)
+    assert result.exit_code == status
+    assert result.stderr == "interrupted after 1 of 2 cases\n"
+    assert (shown["ok"], shown["complete"], shown["cases"]) == (False, False, 1)
 
 
 def test_a_violation_is_exit_status_one_with_the_command_that_repeats_it(monkeypatch):

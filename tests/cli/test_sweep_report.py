@@ -19,7 +19,7 @@ PASSES = {("nfs", "mount"): {"mount.bind": 2}, ("nfs", "copies"): {"mount.bind":
 
 @pytest.fixture
 def result():
-    return Sweep(Order(protocols=("nfs",), seed=7), PASSES, (GOOD, BAD, SILENT))
+    return Sweep(Order(protocols=("nfs",), seed=7), PASSES, [GOOD, BAD, SILENT], 3, complete=True)
 
 
 def printed(result):
@@ -46,7 +46,7 @@ def test_sites_with_their_counts_then_violations_then_the_verdict(result):
 
 
 def test_without_violations_it_passed():
-    lines = printed(Sweep(Order(protocols=("nfs", "iscsi")), {}, (GOOD,)))
+    lines = printed(Sweep(Order(protocols=("nfs", "iscsi")), {}, [GOOD], 1, complete=True))
 
     assert lines[-1] == "PASSED: 1 cases over nfs, iscsi in 12.3 s, 1 faults fired, 0 violations, seed 0"
 

@@ -1,10 +1,12 @@
 """The whole sweep over few sites, in this process."""
 
+from concurrent.futures import BrokenExecutor, Future
+
 import pytest
 
 from csisim.executors import Inline
-from csisim.sweep import work
-from csisim.sweep.campaign import Order, by_site, sweep
+from csisim.sweep import campaign, work
+from csisim.sweep.campaign import Order, Sweep, by_site, sweep
 from csisim.sweep.cases import Case
 
 
@@ -20,8 +22,15 @@ def told(monkeypatch, recorded):
     return []
 
 
+def order_of(*cases):
+    return Order(protocols=("nfs",), seed=3, cases=cases)
+
+
 def run(told, **order):
-    return sweep(Order(**{"protocols": ("nfs",), "seed": 3} | order), Inline(), lambda *counts: told.append(counts))
+    found = Sweep(Order(**{"protocols": ("nfs",), "seed": 3} | order))
+    sweep(found, Inline(), lambda *counts: told.append(counts))
+    assert found.complete
+    return found
 
 
 def test_every_passing_of_the_sites_that_are_meant_is_failed_once_per_kind(told):
@@ -78,6 +87,31 @@ def test_a_site_that_no_story_passes_is_refused(told):
 
 def test_what_goes_wrong_in_a_worker_is_raised():
     with pytest.raises(ValueError, match="there is no site"):
-        sweep(
-            Order(protocols=("nfs",), cases=(Case("nfs", "mount", "x.y", 1, "drop"),)), Inline(), lambda *_counts: None
-        )
+        sweep(Sweep(order_of(Case("nfs", "mount", "x.y", 1, "drop"))), Inline(), lambda *_counts: None)
+
+
+class Dying(Inline):
+    """Its worker dies of the second piece of work."""
+
+    submitted = 0
+
+    def submit(self, fn, /, *args, **kwargs):
+        self.submitted += 1
+        if self.submitted != 2:
+            return super().submit(fn, *args, **kwargs)
+        future = Future()
+        future.set_exception(BrokenExecutor("a worker was killed"))
+        return future
+
+
+def test_what_was_found_before_a_worker_died_is_there(monkeypatch, told):
+    monkeypatch.setattr(campaign, "_BATCH", 1)
+    cases = [Case("nfs", "mount", "rpc.DeleteVolume.after", 1, fault) for fault in ("error(INTERNAL)", "drop")]
+    found = Sweep(order_of(*cases))
+
+    with pytest.raises(BrokenExecutor):
+        sweep(found, Dying(), lambda *counts: told.append(counts))
+
+    assert [outcome.case for outcome in found.outcomes] == cases[:1]
+    assert (found.known, len(found.violations), found.complete) == (2, 1, False)
+    assert told == [(0, 2, 0), (1, 2, 1)]
