@@ -2,6 +2,7 @@
 
 `stack` is the driver with its NAS and nothing else: protobuf bytes, websocket frames, SQLite. `run` is what
 `csisim run` does: also a history, the race detector, nodes and their data, healing, taking all away, and the checks.
+`seams` is what is left without driver and NAS: the least that any of it can cost.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from typing import Any
 
 import grpc
 
+from benchmarks import seams
 from csisim.cluster import Cluster, ClusterSettings, parse_endpoint
 from csisim.cluster.simulated import SimulatedSurroundings
 from csisim.pb import csi_pb2 as csi
@@ -154,7 +156,18 @@ def _plan(size: Size, seed: int, *, real: bool = False) -> RunPlan:
     )
 
 
+def seams_simulated(size: Size, seed: int) -> int:
+    """As many calls, and neither driver nor NAS; see `benchmarks.seams`."""
+    return seams.simulated(size.clients, size.operations, seed)
+
+
+def seams_real(size: Size, _seed: int) -> int:
+    """The same on real sockets."""
+    return seams.real(size.clients, size.operations)
+
+
 KINDS: Mapping[str, tuple[Schedule, Schedule]] = {
+    "seams": (seams_simulated, seams_real),
     "stack": (stack_simulated, stack_real),
     "run": (run_simulated, run_real),
 }
