@@ -81,6 +81,14 @@ class Model(Generic[State]):
         """Whether it changes nothing in ANY state, as reads do. To change nothing in some states is not enough."""
         return False
 
+    def alike(self, operation: Operation) -> Hashable:
+        """What pending operations share that always have the same effects: of them the first invoked is tried first.
+
+        A model that does not look at the process leaves it out: many callers that ask for the same thing while nobody
+        answers are as one then, in place of every choice among them.
+        """
+        return operation.process, operation.f, operation.value
+
     def describe(self, state: State) -> str:
         """A state for people."""
         return str(state)
@@ -221,12 +229,11 @@ class _Search(Generic[State]):
         self.best: tuple[int, tuple[int, ...], State, tuple[int, ...]] = (-1, (), model.init(), ())
 
     def _twins(self) -> dict[int, int]:
-        """Of pending operations that ask for the same, each one's predecessor: it is enough to try them in order."""
+        """Of pending operations that are alike, each one's predecessor: it is enough to try them in order."""
         last: dict[Hashable, int] = {}
         twins: dict[int, int] = {}
         for index in range(self.count, len(self.operations)):
-            operation = self.operations[index]
-            key = (operation.process, operation.f, operation.value)
+            key = self.model.alike(self.operations[index])
             try:
                 if key in last:
                     twins[index] = last[key]

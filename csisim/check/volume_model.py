@@ -64,6 +64,10 @@ class VolumeModel(Model[State]):
         told = None if operation.pending else answered
         return () if objection(state, asked, told) else (effect(state, asked, told),)
 
+    def alike(self, operation: Operation) -> tuple[str, object]:
+        """Who asks makes no difference."""
+        return operation.f, operation.value
+
     def describe(self, state: State) -> str:
         """For people."""
         volume = state.volume

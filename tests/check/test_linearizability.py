@@ -134,6 +134,21 @@ def test_the_operation_that_is_overdue_comes_first_among_those_that_cannot_follo
     assert [each.result for each in failure.stuck] == [6, 5]
 
 
+class Anonymous(Register):
+    """Who asks makes no difference."""
+
+    def alike(self, operation: Operation) -> tuple[str, Any]:
+        return operation.f, operation.value
+
+
+def test_many_that_ask_for_the_same_and_are_not_answered_are_as_one() -> None:
+    lost = [Operation(f"p{number}", "write", ("x", number % 2), None, number / 100, None) for number in range(12)]
+    reads = [read(number % 2, number, number + 0.5) for number in range(1, 9)]
+    assert verdict(*lost, *reads, model=Anonymous(), budget=100) == "ok"
+    assert verdict(*lost, *reads, read(7, 20, 21), model=Anonymous(), budget=100) == "violation"
+    assert verdict(*lost, *reads, read(7, 20, 21), budget=1000) == "unknown"
+
+
 def test_nothing_has_an_order() -> None:
     assert verdict() == "ok"
     assert verdict(write(1, 0, None)) == "ok"

@@ -3,9 +3,27 @@
 from csisim.check.volume_model import check_volumes
 from csisim.runs.plan import RunPlan
 from csisim.runs.run import run_plan
-from tests.support.calls import Script, create, created, delete, expand, expanded, get, got, publish, stage, unpublish
+from tests.support.calls import (
+    Script,
+    bind,
+    create,
+    created,
+    cut,
+    delete,
+    destroy,
+    expand,
+    expanded,
+    get,
+    got,
+    publish,
+    stage,
+    stats,
+    unbind,
+    unpublish,
+)
 
 KUBELET = "kubelet n1"
+SHARED = "MULTI_NODE_MULTI_WRITER"
 
 
 def test_a_volumes_life_with_idempotent_repeats_is_linearizable() -> None:
@@ -88,6 +106,41 @@ def test_a_budget_that_runs_out_is_unknown_and_names_the_volume() -> None:
     assert check_volumes(script.events).verdict == "violation"
     found = check_volumes(script.events, budget=2)
     assert (found.verdict, found.unknown) == ("unknown", "more than 2 steps for 1 volumes: pvc-1")
+
+
+def outage(sees: str) -> Script:
+    """Eight clients ask a NAS that is away for the same things; what is seen afterwards needs one effect of each."""
+    script = Script()
+    script.call(create(), created())
+    script.call(publish(mode=SHARED))
+    script.call(stage(), process=KUBELET)
+    for number in range(8):
+        for request in (
+            expand(2),
+            publish("n2", mode=SHARED),
+            cut(),
+            unpublish("n2"),
+            destroy(),
+            bind(sees),
+            unbind(sees),
+        ):
+            node = KUBELET if request.DESCRIPTOR.name.startswith("Node") else ""
+            script.call(request, "DEADLINE_EXCEEDED", process=node or f"client-{number}")
+    script.call(bind("/pod"), process=KUBELET)
+    for _ in range(3):
+        script.call(get(), got("n1", size=2))
+        script.call(get(), got("n1", "n2", size=2))
+    script.call(delete(), "FAILED_PRECONDITION")
+    script.call(stats("/pod"), process=KUBELET)
+    script.call(stats("/other"), process=KUBELET)
+    return script
+
+
+def test_what_follows_on_many_calls_that_nobody_answered_is_decided() -> None:
+    found = check_volumes(outage("/other").events, budget=2000)
+    assert (found.verdict, found.looked_at) == ("ok", 69)
+    (violation,) = check_volumes(outage("/third").events, budget=2000).violations
+    assert "it is not on n1 at /other" in violation.summary
 
 
 def test_a_refused_creation_may_take_back_what_an_interrupted_one_had_left() -> None:

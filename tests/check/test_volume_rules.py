@@ -22,6 +22,7 @@ from tests.support.calls import (
     publish,
     snapshot,
     stage,
+    stats,
     unbind,
     unpublish,
     unstage,
@@ -31,7 +32,7 @@ NODE = "kubelet n1"
 Step = tuple[Message, Message | str | None]
 MADE: Step = (create(), created())
 SHARED = "MULTI_NODE_MULTI_WRITER"
-STATS = csi.NodeGetVolumeStatsRequest(volume_id="pvc-1", volume_path="/pod")
+STATS = stats()
 FROM_SNAPSHOT = create()
 FROM_SNAPSHOT.volume_content_source.snapshot.snapshot_id = "pvc-0@s"
 

@@ -160,3 +160,8 @@ def bind(path: str = "/pod", *, readonly: bool = False, volume_id: str = "pvc-1"
 def unbind(path: str = "/pod", volume_id: str = "pvc-1") -> csi.NodeUnpublishVolumeRequest:
     """NodeUnpublishVolume."""
     return csi.NodeUnpublishVolumeRequest(volume_id=volume_id, target_path=path)
+
+
+def stats(path: str = "/pod", volume_id: str = "pvc-1") -> csi.NodeGetVolumeStatsRequest:
+    """NodeGetVolumeStats."""
+    return csi.NodeGetVolumeStatsRequest(volume_id=volume_id, volume_path=path)
