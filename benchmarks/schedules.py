@@ -7,7 +7,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +100,14 @@ async def _clients(channel: Any, size: Size, rng: random.Random) -> None:
             tasks.create_task(_client(channel, random.Random(rng.getrandbits(64)), size, ids))
 
 
+def _simulated(program: Callable[[], Coroutine[Any, Any, None]], seed: int) -> int:
+    """Do it in an order that the seed chooses; gives the loop's steps."""
+    outcome = simulate(program, seed=seed, strategy=portfolio)
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.steps
+
+
 def stack_simulated(size: Size, seed: int) -> int:
     """The stack under virtual time, in an order that the seed chooses."""
     rng = random.Random(seed)
@@ -113,10 +121,7 @@ def stack_simulated(size: Size, seed: int) -> int:
         ):
             await _clients(channel, size, rng)
 
-    outcome = simulate(program, seed=seed, strategy=portfolio)
-    if outcome.error is not None:
-        raise outcome.error
-    return outcome.steps
+    return _simulated(program, seed)
 
 
 def stack_real(size: Size, seed: int) -> int:
@@ -158,12 +163,13 @@ def _plan(size: Size, seed: int, *, real: bool = False) -> RunPlan:
 
 def seams_simulated(size: Size, seed: int) -> int:
     """As many calls, and neither driver nor NAS; see `benchmarks.seams`."""
-    return seams.simulated(size.clients, size.operations, seed)
+    return _simulated(lambda: seams.simulated(size.clients, size.operations), seed)
 
 
 def seams_real(size: Size, _seed: int) -> int:
     """The same on real sockets."""
-    return seams.real(size.clients, size.operations)
+    asyncio.run(seams.real(size.clients, size.operations))
+    return 0
 
 
 KINDS: Mapping[str, tuple[Schedule, Schedule]] = {

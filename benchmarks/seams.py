@@ -17,8 +17,6 @@ from websockets.asyncio.server import ServerConnection, serve
 from csisim.pb import csi_pb2 as csi
 from csisim.pb import csi_pb2_grpc
 from csisim.sim.grpc_seam import Exchange, SimChannel, SimGrpcServer
-from csisim.sim.run import simulate
-from csisim.sim.strategies import portfolio
 
 _TIMEOUT_S = 3600.0
 # As driver and NAS have it, but for patience: some schedules put steps off for seconds.
@@ -89,25 +87,17 @@ async def _program(
             await socket.close()
 
 
-def simulated(clients: int, operations: int, seed: int) -> int:
-    """Under virtual time, in an order that the seed chooses; gives the loop's steps."""
-
-    async def program() -> None:
-        exchange = Exchange()
-        await _program(
-            clients, operations, "unix:///simulated/seams.sock",
-            lambda: SimGrpcServer(exchange), lambda target: SimChannel(target, exchange),
-        )  # fmt: skip
-
-    outcome = simulate(program, seed=seed, strategy=portfolio)
-    if outcome.error is not None:
-        raise outcome.error
-    return outcome.steps
+async def simulated(clients: int, operations: int) -> None:
+    """On the simulated network, in a loop that simulates."""
+    exchange = Exchange()
+    await _program(
+        clients, operations, "unix:///simulated/seams.sock",
+        lambda: SimGrpcServer(exchange), lambda target: SimChannel(target, exchange),
+    )  # fmt: skip
 
 
-def real(clients: int, operations: int) -> int:
-    """On a Unix socket and a TCP connection, by the real clock."""
+async def real(clients: int, operations: int) -> None:
+    """On a Unix socket and a TCP connection."""
     with tempfile.TemporaryDirectory(prefix="csisim-bench-") as directory:
         target = f"unix://{directory}/seams.sock"
-        asyncio.run(_program(clients, operations, target, grpc.aio.server, grpc.aio.insecure_channel))
-    return 0
+        await _program(clients, operations, target, grpc.aio.server, grpc.aio.insecure_channel)

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.process import BaseProcess
-from tempfile import TemporaryDirectory
 from typing import Any, Final, NoReturn
 
 from csisim.logs import silence
@@ -60,7 +59,7 @@ def processes(jobs: int) -> Iterator[Workplace]:
         yield Workplace(Inline(), 1)
         return
     before = multiprocessing.active_children()
-    with TemporaryDirectory(prefix="csisim-", ignore_cleanup_errors=True) as home:
+    with tempfile.TemporaryDirectory(prefix="csisim-", ignore_cleanup_errors=True) as home:
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(home,))
         try:
@@ -76,12 +75,8 @@ def _end(workers: list[BaseProcess]) -> None:
     """End them now, and see that they are gone: until then they write."""
     for worker in workers:
         worker.kill()
-    left = [worker.sentinel for worker in workers]
-    while left:
-        gone = multiprocessing.connection.wait(left, _GONE_S)
-        if not gone:  # in the middle of something that cannot be interrupted
-            return
-        left = [each for each in left if each not in gone]
+    for worker in workers:  # one may be in the middle of something that cannot be interrupted
+        multiprocessing.connection.wait([worker.sentinel], _GONE_S)
 
 
 def _begin(home: str) -> None:

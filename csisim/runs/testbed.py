@@ -155,11 +155,6 @@ class Testbed(Started):
         trace = None if self.cluster.injection is None else self.cluster.injection.trace
         return [] if trace is None else [trace.races.result()]
 
-    @property
-    def patience(self) -> Patience:
-        """How callers wait by default."""
-        return self.pace.callers
-
     def _cluster(self) -> Cluster:
         settings = self.settings
         if self.simulated:
@@ -222,7 +217,7 @@ class Testbed(Started):
         where = self.cluster.endpoint if node_id is None else self.cluster.node_endpoints[node_id]
         if isinstance(self._surroundings, SimulatedSurroundings):
             return self._surroundings.channel(where)
-        return dial(where.target, self.patience)
+        return dial(where.target, self.pace.callers)
 
     def caller(
         self,
@@ -238,13 +233,13 @@ class Testbed(Started):
             name: who, such as "client-1".
             node_id: whose socket; None for the controller's.
             rng: jitter of the backoff; a stream of its own by default.
-            patience: how it waits.
+            patience: how it waits; as the pace says by default.
         """
         return Caller(
             self.channel(node_id),
             self.calls,
             rng or self.streams.stream(f"caller {name} {node_id or ''}"),
-            patience or self.patience,
+            patience or self.pace.callers,
             name=name,
             history=self.history,
             around=self.around,

@@ -4,6 +4,7 @@ from csisim.check.volume_model import check_volumes
 from csisim.runs.plan import RunPlan
 from csisim.runs.run import run_plan
 from tests.support.calls import (
+    SHARED,
     Script,
     bind,
     create,
@@ -23,7 +24,6 @@ from tests.support.calls import (
 )
 
 KUBELET = "kubelet n1"
-SHARED = "MULTI_NODE_MULTI_WRITER"
 
 
 def test_a_volumes_life_with_idempotent_repeats_is_linearizable() -> None:
@@ -124,8 +124,8 @@ def outage(sees: str) -> Script:
             bind(sees),
             unbind(sees),
         ):
-            node = KUBELET if request.DESCRIPTOR.name.startswith("Node") else ""
-            script.call(request, "DEADLINE_EXCEEDED", process=node or f"client-{number}")
+            process = KUBELET if request.DESCRIPTOR.name.startswith("Node") else f"client-{number}"
+            script.call(request, "DEADLINE_EXCEEDED", process=process)
     script.call(bind("/pod"), process=KUBELET)
     for _ in range(3):
         script.call(get(), got("n1", size=2))

@@ -6,6 +6,7 @@ from google.protobuf.message import Message
 from csisim.check.volume_model import check_volumes
 from csisim.pb import csi_pb2 as csi
 from tests.support.calls import (
+    SHARED,
     Script,
     create,
     created,
@@ -29,7 +30,6 @@ CLONED.volume_content_source.volume.volume_id = "pvc-1"
 SEE = csi.GetSnapshotRequest(snapshot_id="pvc-1@s")
 MODIFY = csi.ControllerModifyVolumeRequest(volume_id="pvc-1", mutable_parameters={"sync": "always"})
 VALIDATE = csi.ValidateVolumeCapabilitiesRequest(volume_id="pvc-1")
-SHARED = "MULTI_NODE_MULTI_WRITER"
 SECRET = {"mount_flags": ["password=x"]}
 
 FITTING: dict[str, tuple[Step, ...]] = {

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from csisim.check.volume_model import check_volumes
 from csisim.pb import csi_pb2 as csi
 from tests.support.calls import (
+    SHARED,
     Script,
     bind,
     create,
@@ -31,7 +32,6 @@ from tests.support.calls import (
 NODE = "kubelet n1"
 Step = tuple[Message, Message | str | None]
 MADE: Step = (create(), created())
-SHARED = "MULTI_NODE_MULTI_WRITER"
 STATS = stats()
 FROM_SNAPSHOT = create()
 FROM_SNAPSHOT.volume_content_source.snapshot.snapshot_id = "pvc-0@s"

@@ -9,6 +9,7 @@ from csisim.pb import csi_pb2 as csi
 from csisim.secrets import stripped
 
 GIB = 1 << 30
+SHARED = "MULTI_NODE_MULTI_WRITER"
 INDETERMINATE = ("CANCELLED", "UNKNOWN", "DEADLINE_EXCEEDED", "UNAVAILABLE", "INTERNAL")
 
 
